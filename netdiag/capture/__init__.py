@@ -1,0 +1,1 @@
+"""Capture files -> packet columns -> conversations -> observations. Reads files; imports only model and wire."""

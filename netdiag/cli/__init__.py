@@ -1,0 +1,1 @@
+"""The command line: argv -> session -> renderer -> exit status. One file a command."""

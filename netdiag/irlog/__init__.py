@@ -1,0 +1,1 @@
+"""Event logs and pasted error text -> observations. Reads files; imports only model."""

@@ -1,0 +1,40 @@
+"""What the operating system under us says: hosts file, name servers, environment, clock, trust, sockets.
+
+Contract: a frozen value that probes are handed, so that a test or the embedded world can be another machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from netdiag.pki.trust import TrustStore
+from netdiag.probes.net import Address, Net
+
+
+def hosts_path() -> Path:
+    """Where this operating system keeps its hosts file."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("SYSTEMROOT", r"C:\Windows")) / "System32" / "drivers" / "etc" / "hosts"
+    return Path("/etc/hosts")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """One machine as probes see it; the default is the one we run on."""
+
+    net: Net = field(default_factory=Net)
+    hosts_file: Path = field(default_factory=hosts_path)
+    #: The name servers of the machine; None asks the operating system (resolv.conf, registry).
+    name_servers: tuple[Address, ...] | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    #: Whether proxy settings outside the environment count (Windows registry, macOS System Configuration).
+    system_settings: bool = True
+    #: Seconds since the Unix epoch.
+    clock: Callable[[], float] = time.time
+    #: The roots of the public WebPKI; None is certifi's list.
+    public_roots: TrustStore | None = None

@@ -1,0 +1,207 @@
+"""The one door to sockets: addresses, deadlines, byte streams.
+
+Contract: every socket that netdiag opens is opened here. Each wait is bounded by a ``Deadline``. Trouble is raised as
+``OSError``, ``TimeoutError`` or ``EOFError``; ``probes/failure.py`` turns it into a ``Failure``. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from netdiag.model import Flow, Route
+
+
+class Address(NamedTuple):
+    """An IPv4 or IPv6 address without brackets (a zone may follow: "fe80::1%eth0"), and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """The socket family."""
+        return socket.AF_INET6 if ":" in self.host else socket.AF_INET
+
+
+class Step(NamedTuple):
+    """Where in the ladder a probe stands: what every observation repeats of it. ``Observation(**step._asdict())``."""
+
+    id: str
+    parent: str | None = None
+    route: Route = "direct"
+
+
+class Deadline:
+    """A moment on the monotonic clock by which a wait must end."""
+
+    def __init__(self, seconds: float) -> None:
+        self._end = time.monotonic() + seconds
+
+    def remaining(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._end - time.monotonic())
+
+    def require(self) -> float:
+        """Seconds left; ``TimeoutError`` when none are."""
+        left = self.remaining()
+        if left <= 0:
+            raise TimeoutError("no answer in time")
+        return left
+
+    def within(self, seconds: float) -> Deadline:
+        """The earlier of this deadline and ``seconds`` from now."""
+        return Deadline(min(seconds, self.remaining()))
+
+
+class Stopwatch:
+    """Start time on the wall clock, elapsed time on the monotonic one."""
+
+    def __init__(self) -> None:
+        self.started = time.time()
+        self._start = time.monotonic()
+
+    @property
+    def took_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._start
+
+
+class Stream(Protocol):
+    """A connected byte stream: a TCP socket, a tunnel through a proxy, or TLS over either of them."""
+
+    @property
+    def flow(self) -> Flow | None:
+        """The five-tuple of the TCP connection below."""
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send everything, or raise ``OSError``."""
+
+    def receive(self, deadline: Deadline, limit: int = 65536) -> bytes:
+        """At least one byte; ``b""`` when the peer closed its side. Raises ``OSError`` or ``TimeoutError``."""
+
+    def close(self) -> None:
+        """Close, quietly. May be called again."""
+
+
+class SocketStream:
+    """A ``Stream`` over a connected socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self._flow = flow_of(sock)
+
+    @property
+    def flow(self) -> Flow | None:
+        """The five-tuple at the time of connecting."""
+        return self._flow
+
+    def send(self, data: bytes, deadline: Deadline) -> None:
+        """Send everything before the deadline."""
+        self.socket.settimeout(deadline.require())
+        self.socket.sendall(data)
+
+    def receive(self, deadline: Deadline, limit: int = 65536) -> bytes:
+        """The next bytes, at most ``limit``."""
+        self.socket.settimeout(deadline.require())
+        return self.socket.recv(limit)
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.socket.close()
+
+
+def flow_of(sock: socket.socket) -> Flow | None:
+    """The five-tuple of a connected socket, None when it is not connected any more."""
+    try:
+        client, server = sock.getsockname(), sock.getpeername()
+    except OSError:
+        return None
+    return Flow(client=client[0], client_port=client[1], server=server[0], server_port=server[1])
+
+
+class Net:
+    """Opens sockets. ``translate`` maps an address to the one really used: a world on loopback puts its NAT there.
+
+    A translation to None is a black hole: the attempt gets no answer, as with a firewall that drops.
+    """
+
+    def __init__(
+        self,
+        translate: Callable[[Address], Address | None] | None = None,
+        lookup: Callable[[str], tuple[str, ...]] | None = None,
+    ) -> None:
+        self._translate = translate or (lambda address: address)
+        self._lookup = lookup or _getaddrinfo
+
+    def lookup(self, name: str) -> tuple[str, ...]:
+        """The addresses that an application gets for a name, in its order (getaddrinfo). Raises ``socket.gaierror``.
+
+        Blocks for as long as the system's resolver does: call it from a thread that can be left behind.
+        """
+        return self._lookup(name)
+
+    def translated(self, address: Address) -> Address | None:
+        """The address that is really used for ``address``, None for a black hole."""
+        return self._translate(address)
+
+    def start_connect(self, address: Address) -> socket.socket:
+        """A non-blocking TCP socket whose connection to ``address`` is under way. Raises ``OSError``."""
+        actual = self._translate(address)
+        sock = socket.socket((actual or address).family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if actual is not None:
+                _begin(sock, actual)
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+    def connect(self, address: Address, deadline: Deadline) -> SocketStream:
+        """A connected stream. Raises ``OSError`` or ``TimeoutError``."""
+        actual = self._translate(address)
+        if actual is None:
+            time.sleep(deadline.remaining())
+            raise TimeoutError("no answer in time")
+        sock = socket.create_connection((actual.host, actual.port), timeout=deadline.require())
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return SocketStream(sock)
+
+    def udp(self, address: Address) -> socket.socket:
+        """A UDP socket connected to ``address``, so that ICMP errors reach it. Raises ``OSError``."""
+        actual = self._translate(address)
+        sock = socket.socket((actual or address).family, socket.SOCK_DGRAM)
+        try:
+            if actual is not None:
+                sock.connect(_sockaddr(actual))
+        except BaseException:
+            sock.close()
+            raise
+        return sock
+
+
+def _begin(sock: socket.socket, address: Address) -> None:
+    with contextlib.suppress(BlockingIOError):  # under way
+        sock.connect(_sockaddr(address))
+
+
+def _sockaddr(address: Address) -> tuple[str, int] | tuple[str, int, int, int]:
+    """The address with its zone resolved, as ``connect`` wants it."""
+    if "%" not in address.host:
+        return (address.host, address.port)
+    info = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    sockaddr = info[0][4]
+    return (str(sockaddr[0]), int(sockaddr[1]), int(sockaddr[2]), int(sockaddr[3]))  # type: ignore[misc]
+
+
+def _getaddrinfo(name: str) -> tuple[str, ...]:
+    found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -1,0 +1,1 @@
+"""A ``Report`` -> text or JSON. Pure: nothing here reads, probes or judges."""

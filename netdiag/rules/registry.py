@@ -1,0 +1,158 @@
+"""The catalogue of rules: ``@rule`` puts a finding's id, severity, explanation and detection in one place.
+
+Contract: a bad, duplicate or undocumented id fails at import. A rule is a pure function from ``Seen`` to ``Hit``
+values; the registry turns a hit into a ``Finding`` by adding what the rule declares, and folds symptoms into causes.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from netdiag.model import Blame, Culprit, Finding, Observation, Severity
+from netdiag.rules.seen import Seen
+
+_ID = re.compile(r"[a-z]+\.[a-z0-9]+(?:-[a-z0-9]+)*")
+
+#: Ids that had another name in an earlier release, so that ``explain`` still answers: old -> new.
+RENAMED: dict[str, str] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """One detection by a rule. ``severity`` overrides the declared one, for a fault that does not stop the user."""
+
+    summary: str
+    blame: Blame
+    remedy: str
+    evidence: tuple[Observation, ...]
+    severity: Severity | None = None
+    culprit: Culprit | None = None
+
+
+Check = Callable[[Seen], Iterable[Hit]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One entry of the catalogue. ``explanation``, the rule's docstring: what it means, why it matters, what to do."""
+
+    id: str
+    title: str
+    severity: Severity
+    folds: tuple[str, ...]
+    reference: str
+    explanation: str
+    check: Check
+
+
+CATALOGUE: dict[str, Rule] = {}
+
+
+def rule(
+    id: str,  # noqa: A002 - the word that users and the design use
+    title: str,
+    severity: Severity,
+    *,
+    folds: tuple[str, ...] = (),
+    reference: str = "",
+) -> Callable[[Check], Check]:
+    """Register the decorated function as the rule that produces findings with ``id``.
+
+    ``folds`` names the findings that are only symptoms of this one when they rest on the same evidence.
+    Raises ``ValueError`` at import for an id that is malformed, already taken, or has no explanation.
+    """
+
+    def register(check: Check) -> Check:
+        explanation = inspect.getdoc(check)
+        if not _ID.fullmatch(id):
+            raise ValueError(f"rule id {id!r} is not of the form stem.kebab-slug")
+        if id in CATALOGUE or id in RENAMED:
+            raise ValueError(f"rule id {id!r} is already taken")
+        if not explanation:
+            raise ValueError(f"rule {id!r} has no docstring, which is its explanation")
+        CATALOGUE[id] = Rule(
+            id=id,
+            title=title,
+            severity=severity,
+            folds=folds,
+            reference=reference,
+            explanation=explanation,
+            check=check,
+        )
+        return check
+
+    return register
+
+
+def findings(seen: Seen) -> tuple[Finding, ...]:
+    """Judge what was seen by every rule: findings with symptoms folded into causes, the root cause first.
+
+    The order is severity, then the catalogue's (which follows the ladder), then the order of detection.
+    """
+    found = [_finding(entry, hit) for entry in CATALOGUE.values() for hit in entry.check(seen)]
+    kept = _fold(found, seen)
+    kept.sort(key=lambda finding: finding.severity.rank)  # stable: the catalogue's order stays within a severity
+    return tuple(kept)
+
+
+def _finding(entry: Rule, hit: Hit) -> Finding:
+    return Finding(
+        id=entry.id,
+        severity=hit.severity or entry.severity,
+        summary=hit.summary,
+        blame=hit.blame,
+        remedy=hit.remedy,
+        evidence=tuple(observation.id for observation in hit.evidence),
+        culprit=hit.culprit,
+        reference=entry.reference,
+    )
+
+
+def _fold(found: list[Finding], seen: Seen) -> list[Finding]:
+    """Drop every finding that another one explains, and note its id on that cause.
+
+    A cause explains a symptom that it names in ``folds`` and whose evidence it shares, or whose evidence depends on
+    its own.
+    """
+    folded_by: dict[int, int] = {}
+    for i, symptom in enumerate(found):
+        for j, cause in enumerate(found):
+            if symptom.id in CATALOGUE[cause.id].folds and _rests_on(symptom, cause, seen):
+                folded_by[i] = j
+                break
+    kept: list[Finding] = []
+    for j, cause in enumerate(found):
+        if j in folded_by:
+            continue
+        ids = sorted({found[i].id for i in folded_by if _root(i, folded_by) == j})
+        kept.append(msgspec.structs.replace(cause, folded=tuple(ids)) if ids else cause)
+    return kept
+
+
+def _root(i: int, folded_by: dict[int, int]) -> int:
+    visited = {i}
+    while i in folded_by:
+        i = folded_by[i]
+        if i in visited:
+            raise ValueError("rules fold each other in a circle")
+        visited.add(i)
+    return i
+
+
+def _rests_on(symptom: Finding, cause: Finding, seen: Seen) -> bool:
+    causes = set(cause.evidence)
+    return any(identifier in causes for evidence in symptom.evidence for identifier in _line(evidence, seen))
+
+
+def _line(identifier: str, seen: Seen) -> Iterator[str]:
+    """The id itself and its ancestors."""
+    current: str | None = identifier
+    while current is not None:
+        yield current
+        observation = seen.get(current)
+        current = observation.parent if observation else None

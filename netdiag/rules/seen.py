@@ -1,0 +1,39 @@
+"""What rules look at: the observations of one report, with the questions that rules ask of them.
+
+Contract: pure and immutable. ``Seen`` never decides whether something is a fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from netdiag.model import Observation, Route, Target
+
+O = TypeVar("O", bound=Observation)  # noqa: E741 - the conventional name for "an observation type"
+
+
+class Seen:
+    """The observations about ``target``; ``route`` is the way that an application on this machine would take."""
+
+    def __init__(self, target: Target, route: Route, observations: Iterable[Observation]) -> None:
+        self.target = target
+        self.route: Route = route
+        self.observations = tuple(observations)
+        self._by_id = {observation.id: observation for observation in self.observations}
+
+    def get(self, identifier: str) -> Observation | None:
+        """The observation with this id."""
+        return self._by_id.get(identifier)
+
+    def of(self, kind: type[O], route: Route | None = None) -> tuple[O, ...]:
+        """Every observation of a type, in ladder order; with ``route``, only those made on that way."""
+        return tuple(o for o in self.observations if isinstance(o, kind) and (route is None or o.route == route))
+
+    def effective(self, kind: type[O]) -> tuple[O, ...]:
+        """Those made on the way that an application would take. Only they can show why it fails."""
+        return self.of(kind, self.route)
+
+    def other(self, kind: type[O]) -> tuple[O, ...]:
+        """Those made on the way that an application would not take, for comparison."""
+        return tuple(o for o in self.of(kind) if o.route != self.route)

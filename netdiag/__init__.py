@@ -7,9 +7,51 @@ pki/        X.509 without a network
 capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
-session.py  runs probes in ladder order, then the rules
+session/    runs probes in ladder order, then the rules
 report/     Report -> text, JSON
 cli/        the command, written on this public API
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from netdiag.model import Finding, Report, Severity, Target, UsageError, Verdict
+    from netdiag.report import load_report, render
+    from netdiag.session import Options, diagnose_endpoint, diagnose_endpoints, parse_target, rejudge
+
+__all__ = [
+    "Finding",
+    "Options",
+    "Report",
+    "Severity",
+    "Target",
+    "UsageError",
+    "Verdict",
+    "__version__",
+    "diagnose_endpoint",
+    "diagnose_endpoints",
+    "load_report",
+    "parse_target",
+    "rejudge",
+    "render",
+]
+
+#: Where each public name lives. They are imported when first used: ``netdiag --version`` needs none of them.
+_HOME = {
+    **dict.fromkeys(("Finding", "Report", "Severity", "Target", "UsageError", "Verdict"), "netdiag.model"),
+    **dict.fromkeys(("load_report", "render"), "netdiag.report"),
+    **dict.fromkeys(
+        ("Options", "diagnose_endpoint", "diagnose_endpoints", "parse_target", "rejudge"), "netdiag.session"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'netdiag' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)

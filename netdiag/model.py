@@ -68,6 +68,7 @@ FailureKind = Literal[
     "not-a-proxy",
     "proxy-authentication",
     "pac-error",
+    "proxy-setting",
     # TLS and certificates
     "tls-alert",
     "tls-malformed",
@@ -192,6 +193,8 @@ class ProxySelection(Observation, tag="proxy-selection", frozen=True, kw_only=Tr
 
     #: The proxies to try in order, as URLs without credentials. Empty: the connection goes out directly.
     proxies: tuple[str, ...] = ()
+    #: The connection goes out directly when none of them can be reached (a PAC answer that ends in DIRECT).
+    falls_back: bool = False
     #: What decided: "--proxy", "HTTPS_PROXY", "NO_PROXY", "Windows settings", "PAC http://...", "no setting".
     because: str = ""
     #: The setting's own words: the NO_PROXY entry that matched, or the PAC script's answer.

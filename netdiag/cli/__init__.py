@@ -1,1 +1,119 @@
-"""The command line: argv -> session -> renderer -> exit status. One file a command."""
+"""The command line: argv -> session -> renderer -> exit status. One file a command.
+
+Contract of a command's module: ``add_parser(subparsers)`` declares its arguments, ``run(args)`` returns the exit
+status. A module is imported only when its command is the one that was typed, so that ``--version`` costs next to
+nothing. Bad input is a ``UsageError``: one line on stderr, exit status 2, never a traceback.
+
+Exit status, everywhere: 0 nothing at or above --fail-on; 1 findings; 2 usage, unreadable input, or netdiag itself
+failed; 3 inconclusive. Of several, the first of 2, 1, 3, 0 that applies to any target.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from netdiag import __version__
+
+#: Every command and its line in the help, in the order of the help.
+COMMANDS: dict[str, str] = {
+    "endpoint": "the whole ladder: DNS, TCP, proxy, TLS, chain, HTTPS, and a verdict",
+    "dns": "the first rung: what the system and each name server answer",
+    "tcp": "up to TCP: every address, directly and through the proxy",
+    "tls": "up to TLS: versions, the presented chain, and whether it is trusted",
+    "https": "up to HTTPS: the same ladder as endpoint",
+    "explain": "what a finding means and what to do; alone, the catalogue",
+    "schema": "the JSON Schema of a report",
+    "demo": "an embedded world on loopback, healthy and broken, diagnosed for real",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and end with status 2."""
+        complain(message, prog=self.prog, hint=f"see {self.prog} --help")
+        raise SystemExit(2)
+
+
+def complain(message: str, *, prog: str = "netdiag", hint: str = "") -> None:
+    """One line on stderr, whatever ``message`` holds."""
+    from netdiag.report.escape import escape, to_ascii
+
+    line = f"{prog}: {escape(message)}{f' ({hint})' if hint else ''}\n"
+    if sys.stderr is None:  # pythonw on Windows has none
+        return
+    try:
+        sys.stderr.write(line)
+    except UnicodeEncodeError:
+        sys.stderr.write(to_ascii(line.rstrip("\n")) + "\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command in ``argv`` (default: the process's own) and return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, chosen = _parser(arguments)
+    args = parser.parse_args(arguments)
+    try:
+        status = _load(chosen).run(args)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        complain("interrupted")
+        return 3
+    except Exception as error:  # noqa: BLE001 - here ends every error, and a bug must not look like a finding (1)
+        return _failed(error)
+    return int(status)
+
+
+def _failed(error: Exception) -> int:
+    """Report an error that ended the command; its exit status."""
+    from netdiag.model import UsageError
+
+    if isinstance(error, BrokenPipeError):  # the reader, "head" say, has had enough
+        silence_stdout()
+        return 0
+    if isinstance(error, UsageError):
+        complain(str(error))
+        return 2
+    import traceback
+
+    traceback.print_exception(error)
+    complain("the above is a bug in netdiag; the report was not finished")
+    return 2
+
+
+def silence_stdout() -> None:
+    """Send what is still to be written to nowhere, so that the interpreter's last flush does not fail."""
+    import contextlib
+    import os
+
+    with contextlib.suppress(OSError, ValueError):  # not a real file, or closed already
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _parser(arguments: Sequence[str]) -> tuple[Parser, str]:
+    """The parser, complete for the command that was typed, and that command."""
+    parser = Parser(
+        prog="netdiag",
+        description="Why can this machine not reach that endpoint, who is to blame, and what must they change?",
+        epilog="exit status: 0 healthy, 1 findings, 2 usage or internal error, 3 inconclusive",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"netdiag {__version__}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
+    for name, line in COMMANDS.items():
+        subparsers.add_parser(name, help=line, add_help=False) if name != chosen else _load(name).add_parser(subparsers)
+    return parser, chosen
+
+
+def _load(name: str) -> Any:
+    """The module of a command; it has ``add_parser`` and ``run``."""
+    from importlib import import_module
+
+    return import_module(f"netdiag.cli.{name}")

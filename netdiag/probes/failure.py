@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import errno
 import socket
+import ssl
 
 from netdiag.model import Failure, FailureKind
+from netdiag.wire.alert import TlsAlertError, TlsMalformedError
 
 #: errno (Linux, macOS) and Winsock codes (learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2).
 _KINDS: dict[int, FailureKind] = {
@@ -45,11 +47,23 @@ def from_exception(error: BaseException, step: str) -> Failure:
         return Failure(kind="timeout", step=step, detail=str(error) or "no answer in time")
     if isinstance(error, EOFError):
         return Failure(kind="eof", step=step, detail=str(error) or "the peer closed the connection")
+    if isinstance(error, TlsAlertError):
+        return Failure(kind="tls-alert", step=step, detail=str(error))
+    if isinstance(error, TlsMalformedError | ssl.SSLError):  # an SSLError's errno is OpenSSL's, not the system's
+        return Failure(kind="tls-malformed", step=step, detail=str(error))
     if isinstance(error, socket.gaierror):
         return Failure(kind=_GAI.get(error.errno or 0, "unknown"), step=step, detail=error.strerror or str(error))
     if isinstance(error, OSError):
         return from_errno(error.errno or 0, step, error.strerror or str(error))
     return Failure(kind="unknown", step=step, detail=f"{type(error).__name__}: {error}")
+
+
+def before_sending(error: OSError, step: str) -> Failure:
+    """The failure when a socket refuses at once: "unreachable" is then this machine's own routing table speaking."""
+    failure = from_exception(error, step)
+    if failure.kind == "unreachable":
+        return Failure(kind="no-route", step=step, detail=failure.detail)
+    return failure
 
 
 def from_errno(number: int, step: str, detail: str = "") -> Failure:

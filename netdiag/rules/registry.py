@@ -122,26 +122,28 @@ def _fold(found: list[Finding], seen: Seen) -> list[Finding]:
     folded_by: dict[int, int] = {}
     for i, symptom in enumerate(found):
         for j, cause in enumerate(found):
-            if symptom.id in CATALOGUE[cause.id].folds and _rests_on(symptom, cause, seen):
+            if _explains(cause, symptom, seen) and _root(j, folded_by) != i:
                 folded_by[i] = j
                 break
     kept: list[Finding] = []
     for j, cause in enumerate(found):
-        if j in folded_by:
-            continue
-        ids = sorted({found[i].id for i in folded_by if _root(i, folded_by) == j})
-        kept.append(msgspec.structs.replace(cause, folded=tuple(ids)) if ids else cause)
+        if j not in folded_by:
+            ids = sorted({found[i].id for i in folded_by if _root(i, folded_by) == j})
+            kept.append(msgspec.structs.replace(cause, folded=tuple(ids)) if ids else cause)
     return kept
 
 
 def _root(i: int, folded_by: dict[int, int]) -> int:
-    visited = {i}
+    """The finding that in the end explains ``i``. There are no circles: ``_fold`` lets none arise."""
     while i in folded_by:
         i = folded_by[i]
-        if i in visited:
-            raise ValueError("rules fold each other in a circle")
-        visited.add(i)
     return i
+
+
+def _explains(cause: Finding, symptom: Finding, seen: Seen) -> bool:
+    """A lesser finding never explains a graver one away."""
+    declared = symptom.id in CATALOGUE[cause.id].folds
+    return declared and cause.severity.rank <= symptom.severity.rank and _rests_on(symptom, cause, seen)
 
 
 def _rests_on(symptom: Finding, cause: Finding, seen: Seen) -> bool:

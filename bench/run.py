@@ -1,0 +1,78 @@
+"""Run a command and say how long it took and how much it held."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+NETDIAG = str(Path(sys.executable).with_name("netdiag"))
+
+#: A run that takes longer than this has hung.
+LIMIT_S = 120.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What one process took. ``files`` is the most descriptors it was seen to hold, 0 where /proc is missing."""
+
+    seconds: float
+    status: int
+    peak_mb: float = 0.0
+    files: int = 0
+    output: str = ""
+    errors: str = ""
+
+
+def environment() -> dict[str, str]:
+    """Ours without proxies: the bench decides which way connections take."""
+    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+
+
+def timed(command: Sequence[str]) -> Usage:
+    """Only the time: nothing watches the process."""
+    start = time.perf_counter()
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=LIMIT_S)
+    seconds = time.perf_counter() - start
+    return Usage(seconds=seconds, status=done.returncode, output=done.stdout, errors=done.stderr)
+
+
+def watched(command: Sequence[str]) -> Usage:
+    """Time, peak memory and the number of open files, looked at twenty times a second (POSIX)."""
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=environment(), stdout=output, stderr=errors)
+        files = 0
+        while True:
+            pid, status, used = os.wait4(process.pid, os.WNOHANG)
+            if pid:
+                break
+            files = max(files, _open_files(process.pid))
+            if time.perf_counter() - start > LIMIT_S:
+                process.kill()
+            time.sleep(0.05)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        errors.seek(0)
+        return Usage(
+            seconds=seconds,
+            status=process.returncode,
+            # Linux counts in KiB, macOS in bytes (getrusage(2) of each).
+            peak_mb=used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024),
+            files=files,
+            output=output.read(),
+            errors=errors.read(),
+        )
+
+
+def _open_files(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - counted often, so without Path objects
+    except OSError:
+        return 0

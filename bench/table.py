@@ -1,0 +1,45 @@
+"""One line of the bench's table, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """``measured`` and ``peer`` are in ``unit``; ``limit`` bounds their ratio, None only tells it."""
+
+    what: str
+    measured: float
+    peer: float
+    peer_is: str
+    unit: str = "s"
+    limit: float | None = None
+
+    @property
+    def ratio(self) -> float:
+        return self.measured / self.peer
+
+    @property
+    def kept(self) -> bool:
+        return self.limit is None or self.ratio <= self.limit
+
+    def cells(self) -> tuple[str, ...]:
+        limit = "-" if self.limit is None else f"{self.limit:g}"
+        return (
+            self.what,
+            f"{self.measured:.3g} {self.unit}",
+            f"{self.peer:.3g} {self.unit} ({self.peer_is})",
+            f"{self.ratio:.2f}",
+            limit if self.kept else f"{limit} MISSED",
+        )
+
+
+def lines(rows: Iterable[Row]) -> list[str]:
+    """The table as lines of text, columns aligned."""
+    cells: list[Sequence[str]] = [("what", "measured", "peer", "ratio", "limit")]
+    cells += [row.cells() for row in rows]
+    widths = [max(len(row[column]) for row in cells) for column in range(5)]
+    cells.insert(1, ["-" * width for width in widths])
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -1,0 +1,176 @@
+"""``netdiag demo``: every scene of the embedded world, diagnosed for real and compared with the right verdict.
+
+Contract: exit status 0 when netdiag said what it should in every scene, 1 when not. stdout has a line for each scene,
+or the report of the one that was named; progress goes to stderr, and only to a terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import textwrap
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from netdiag.cli import Parser
+from netdiag.cli.output import Output, layout_for, speaks_unicode
+from netdiag.model import Report, UsageError
+from netdiag.report.escape import escape, to_ascii
+
+if TYPE_CHECKING:  # the world and rich are loaded by ``run`` only: other commands should not pay for them
+    from netdiag.world.scenes import Expectation, Scene
+
+#: Scenes under way at once. Most of a scene is waiting, the rest is cryptography.
+AT_ONCE = 12
+
+#: The widest names and ids, so that a line stays within 80 columns.
+_NAME_WIDTH = 25
+_STATUS_WIDTH = 8
+_FINDING_WIDTH = 31
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    """Add the command and its options."""
+    parser = subparsers.add_parser(
+        "demo",
+        description="Diagnose small networks, healthy and broken, that netdiag builds on loopback: a DNS server, a"
+        " certificate authority, front ends, proxies. Needs neither the Internet nor special rights. Prints each"
+        " scene with the expected and the found verdict; exits with 1 if one differs.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("scene", nargs="?", metavar="SCENE", help="run this scene only, and print its whole report")
+    parser.add_argument("--list", action="store_true", help="list the scenes and what is broken in each")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="format of the report")
+    parser.add_argument("--output", type=Path, metavar="DIR", help="also write each scene's report to DIR/SCENE.json")
+    parser.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; returns the exit status. Raises ``UsageError``."""
+    from netdiag.world.scenes import SCENES
+
+    if args.list:
+        _list(SCENES)
+        return 0
+    scenes = [scene for scene in SCENES if args.scene in (None, scene.name)]
+    if not scenes:
+        raise UsageError(f"{args.scene!r} is no scene; netdiag demo --list lists them")
+    whole = args.scene is not None or args.format == "json"
+    lines = sys.stderr if whole else sys.stdout
+    wrong = 0
+    reports: list[Report] = []
+    if args.output:
+        _make_folder(args.output)
+    if not whole:
+        _write_lines([f"  {'scene':<{_NAME_WIDTH}} {'expected':<{_STATUS_WIDTH + 1 + _FINDING_WIDTH}}  found"], lines)
+    with _progress(len(scenes), lines, color=not args.no_color) as say, contextlib.closing(_played(scenes)) as played:
+        for scene, report, said in played:
+            reports.append(report)
+            wrong += bool(said)
+            if args.output:
+                _write(args.output / f"{scene.name}.json", report)
+            say(_lines(scene, report, said, lines) if said or not whole else [])
+    if whole:
+        _print_reports(reports, args)
+    else:
+        right = len(scenes) - wrong
+        print(f"{right} of {len(scenes)} scenes as expected" + (f", {wrong} not" if wrong else ""))  # noqa: T201
+    return 1 if wrong else 0
+
+
+def _played(scenes: Iterable[Scene]) -> Generator[tuple[Scene, Report, tuple[str, ...]], None, None]:
+    """Each scene with its report and what is wrong with that; in the order given, several at once."""
+    from netdiag.world.play import differences, play
+
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="scene") as pool:
+        running = [(scene, pool.submit(play, scene)) for scene in scenes]
+        try:
+            for scene, future in running:
+                report = future.result()
+                yield scene, report, differences(scene, report)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _lines(scene: Scene, report: Report, said: tuple[str, ...], out: TextIO) -> list[str]:
+    """One line when the verdict is right; the differences below it when not."""
+    head = f"{_mark(not said, out)} {_row(scene.name, scene.expect)}"
+    if not said:
+        return [f"{head}  the same"]
+    verdict = report.verdict
+    return [head.rstrip(), *(f"    {escape(line)}" for line in (*said, verdict.summary))]
+
+
+def _row(name: str, expect: Expectation) -> str:
+    finding = expect.finding or "-"
+    return f"{name:<{_NAME_WIDTH}} {expect.status:<{_STATUS_WIDTH}} {finding:<{_FINDING_WIDTH}}"
+
+
+def _mark(right: bool, out: TextIO) -> str:
+    """A check mark where the output can carry one."""
+    if speaks_unicode(out):
+        return "✓" if right else "✗"
+    return "+" if right else "x"
+
+
+def _list(scenes: Iterable[Scene]) -> None:
+    for scene in scenes:
+        text = textwrap.fill(scene.story, 80, initial_indent="    ", subsequent_indent="    ")
+        print(f"{_row(scene.name, scene.expect).rstrip()}\n{text}")  # noqa: T201
+
+
+def _print_reports(reports: list[Report], args: argparse.Namespace) -> None:
+    from netdiag.report import render
+
+    with Output(None, args.format) as output:
+        output.write(render(reports[0] if args.scene else reports, args.format, layout_for(output, args)))
+
+
+@contextlib.contextmanager
+def _progress(total: int, lines: TextIO, *, color: bool) -> Iterator[Callable[[list[str]], None]]:
+    """A bar on stderr while scenes run, when that is a terminal. Yields what takes the lines of each finished scene."""
+    if not sys.stderr.isatty():
+        yield lambda text: _write_lines(text, lines)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("scenes"), BarColumn(), MofNCompleteColumn())
+    with Progress(
+        *columns, console=Console(stderr=True, no_color=None if color else True), transient=True, redirect_stdout=False
+    ) as bar:
+        task = bar.add_task("scenes", total=total)
+
+        def say(text: list[str]) -> None:
+            if lines.isatty():  # the bar's own terminal: it moves out of the way
+                for line in text:
+                    bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
+            else:
+                _write_lines(text, lines)
+            bar.advance(task)
+
+        yield say
+
+
+def _write_lines(text: list[str], out: TextIO) -> None:
+    for line in text:
+        print(line if speaks_unicode(out) else to_ascii(line), file=out, flush=True)
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write reports to {path}: {error.strerror or error}") from None
+
+
+def _write(path: Path, report: Report) -> None:
+    from netdiag.report import render
+
+    try:
+        path.write_text(render(report, "json"), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None

@@ -1,0 +1,220 @@
+"""What ``endpoint`` and the commands of single rungs share: run the ladder against targets, report, judge the end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+
+from netdiag.cli import complain
+from netdiag.cli.options import add_probe_options, add_report_options, credentials, values
+from netdiag.cli.output import Output, choose_format, layout_for
+from netdiag.cli.progress import Progress, progress_for
+from netdiag.cli.status import UNUSABLE, exit_status
+from netdiag.cli.targets import Wanted, gather, listing
+from netdiag.model import Report, Rung, Target, UsageError
+from netdiag.report import Format, render
+from netdiag.report.layout import Layout
+
+_TARGETS = """\
+TARGET is HOST, HOST:PORT, an address, [v6]:PORT or a URL; the port defaults to 443.
+@FILE names a file with one target a line (# begins a comment), @- is stdin."""
+
+
+def declare(parser: argparse.ArgumentParser, *, profiles: bool = False) -> None:
+    """The arguments of a command that climbs the ladder."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = _TARGETS
+    parser.add_argument("targets", nargs="*", metavar="TARGET", help="what to test, or @FILE")
+    if profiles:
+        group = parser.add_argument_group("profiles")
+        group.add_argument(
+            "--profile",
+            action="append",
+            default=[],
+            metavar="NAME:REGION",
+            help="every address that a service needs: adf:wu2, adf-gov:..., adf-china:..., FILE.toml:REGION",
+        )
+        group.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            dest="settings",
+            help="a value that the profile leaves open, such as factory=NAME (may be repeated)",
+        )
+        group.add_argument("--list", action="store_true", help="print the targets, and test nothing")
+    add_report_options(parser)
+    add_probe_options(parser)
+
+
+def run(args: argparse.Namespace, *, command: str, until: Rung) -> int:
+    """Test, report, and return the exit status."""
+    profiles: list[str] = getattr(args, "profile", [])
+    if not args.targets and not profiles:
+        raise UsageError(f"{command} needs a TARGET{' or --profile' if hasattr(args, 'profile') else ''}")
+    format_ = choose_format(args.format, args.output)
+    wanted = gather(args.targets, profiles, values(getattr(args, "settings", [])), complain)
+    if getattr(args, "list", False):
+        return _list(args, wanted, format_)
+    if not wanted.targets:
+        if not wanted.problems:
+            complain("there is no target in the files named")
+        return UNUSABLE
+    if not args.quiet:
+        _note_skipped(wanted)
+    return _diagnose(args, wanted, format_, command=command, until=until)
+
+
+def _list(args: argparse.Namespace, wanted: Wanted, format_: Format) -> int:
+    with Output(args.output, format_) as output:
+        if format_ == "text":
+            output.write(listing(wanted))
+        else:
+            from netdiag.report import json
+
+            lines = [json.dumps_line(target) for target in wanted.targets]
+            output.write("".join(lines) if format_ == "jsonl" else json.dumps(wanted.targets))
+    return exit_status((), unusable=bool(wanted.problems))
+
+
+def _note_skipped(wanted: Wanted) -> None:
+    for profile in wanted.profiles:
+        if profile.skipped:
+            names = dict.fromkeys(name for skipped in profile.skipped for name in skipped.missing)
+            complain(
+                f"profile {profile.name}: {len(profile.skipped)} addresses are left out, for want of "
+                f"--set {', '.join(names)} (--list shows them)"
+            )
+
+
+def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Rung) -> int:
+    from netdiag.session import Options, diagnose_endpoints
+
+    options = Options(
+        proxy=args.proxy,
+        credentials=credentials(args.proxy_user),
+        trust=tuple(args.trust or ("system",)),
+        resolvers=tuple(args.resolver),
+        timeout_s=args.timeout,
+        until=until,
+    )
+    with Output(args.output, format_) as output:
+        color = not args.no_color and not os.environ.get("NO_COLOR")
+        progress = progress_for(len(wanted.targets), quiet=args.quiet, color=color)
+        writer = _writer(format_, output, layout_for(output, args), wanted, progress)
+        with progress, _interruptible() as cancel:
+            found = diagnose_endpoints(
+                wanted.targets, options=options, command=command, cancel=cancel, progress=progress.reached
+            )
+            complete = _collect(found, writer, progress, cancel)
+        writer.end()
+    interrupted = cancel.is_set()
+    if interrupted:
+        complain(f"interrupted: {complete} of {len(wanted.targets)} targets were tested to the end")
+    return exit_status(writer.reports, args.fail_on, unusable=bool(wanted.problems), interrupted=interrupted)
+
+
+def _collect(found: Iterator[Report], writer: Writer, progress: Progress, cancel: threading.Event) -> int:
+    """Take the reports as they come; how many were complete. A second Ctrl-C ends it with those that are there."""
+    complete = 0
+    try:
+        for report in found:
+            complete += not cancel.is_set()
+            progress.finished(report)
+            writer.add(report)
+    except KeyboardInterrupt:
+        cancel.set()
+    return complete
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; the second interrupts as usual."""
+    cancel = threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(_number: int, _frame: FrameType | None) -> None:
+        cancel.set()
+        signal.signal(signal.SIGINT, before)
+
+    if before is None or threading.current_thread() is not threading.main_thread():
+        yield cancel
+        return
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield cancel
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Writer:
+    """Writes everything at the end: one report as text or an object, several as an array in the order asked for."""
+
+    def __init__(self, format_: Format, output: Output, layout: Layout, wanted: Wanted, progress: Progress) -> None:
+        self.reports: list[Report] = []
+        self._format = format_
+        self._output = output
+        self._layout = layout
+        self._wanted = wanted
+        self._progress = progress
+
+    def add(self, report: Report) -> None:
+        """A report is ready."""
+        self.reports.append(report)
+
+    def end(self) -> None:
+        """All reports are here."""
+        if not self._wanted.several:
+            self._output.write("".join(render(report, self._format, self._layout) for report in self.reports))
+            return
+        order = {_key(target): n for n, target in enumerate(self._wanted.targets)}
+        ordered = sorted(self.reports, key=lambda report: order.get(_key(report.target), len(order)))
+        one = self._format == "text" and len(self._wanted.targets) == 1
+        self._output.write(render(ordered[0] if one and ordered else ordered, self._format, self._layout))
+
+
+def _key(target: Target) -> tuple[str, str, int, str]:
+    return target.scheme, target.host, target.port, target.path
+
+
+class _Lines(Writer):
+    """JSON Lines: each report at once."""
+
+    def add(self, report: Report) -> None:
+        self.reports.append(report)
+        with self._progress.paused():
+            self._output.write(render(report, "jsonl"))
+
+    def end(self) -> None:
+        """Everything is written already."""
+
+
+class _Table(Writer):
+    """Text for several: a line for each at once, in the end the count and the details."""
+
+    def add(self, report: Report) -> None:
+        from netdiag.report import text
+
+        self.reports.append(report)
+        column = text.column_width([target.authority for target in self._wanted.targets], self._layout)
+        with self._progress.paused():
+            self._output.write(text.compact(report, self._layout, column))
+
+    def end(self) -> None:
+        from netdiag.report import text
+
+        self._output.write(text.tail(self.reports, self._layout))
+
+
+def _writer(format_: Format, output: Output, layout: Layout, wanted: Wanted, progress: Progress) -> Writer:
+    kind: type[Writer] = Writer
+    if format_ == "jsonl":
+        kind = _Lines
+    elif format_ == "text" and len(wanted.targets) > 1:
+        kind = _Table
+    return kind(format_, output, layout, wanted, progress)

@@ -1,0 +1,112 @@
+"""Options that several commands share, and what the strings in them mean."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+
+from netdiag.model import UsageError
+
+PASSWORD_VARIABLE = "NETDIAG_PROXY_PASSWORD"  # noqa: S105 - the variable's name
+
+#: The longest wait that makes sense: a whole run ends within a minute.
+_MAX_TIMEOUT_S = 60.0
+
+
+def add_output_options(parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json", "jsonl")) -> None:
+    """--format, --output, --no-color."""
+    group = parser.add_argument_group("output")
+    group.add_argument("--format", choices=formats, help="default: by the suffix of --output, else text")
+    group.add_argument("--output", metavar="FILE", help="write here, in one piece at the end; - is stdout")
+    group.add_argument("--no-color", action="store_true", help="no colours (the variable NO_COLOR says the same)")
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """What every command that reports on a target takes."""
+    add_output_options(parser)
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--fail-on",
+        choices=("error", "warning", "never"),
+        default="error",
+        help="the least severity that makes the exit status 1 (default: error)",
+    )
+    group.add_argument("--quiet", action="store_true", help="no progress and notes; of a text report the verdict only")
+    group.add_argument("--verbose", action="store_true", help="all evidence in full: records, certificates, headers")
+
+
+def add_probe_options(parser: argparse.ArgumentParser) -> None:
+    """How to look."""
+    group = parser.add_argument_group("probing")
+    group.add_argument(
+        "--timeout", type=_timeout, default=8.0, metavar="SECONDS", help="bound of each network wait (default: 8)"
+    )
+    group.add_argument(
+        "--proxy",
+        default="system",
+        metavar="PROXY",
+        help="URL, HOST:PORT, pac:FILE-or-URL, none, or system (default: what an application here would use)",
+    )
+    group.add_argument(
+        "--proxy-user",
+        metavar="USER[:PASSWORD]",
+        help=f"log in at the proxy; the password may come from {PASSWORD_VARIABLE}, or is asked for",
+    )
+    group.add_argument(
+        "--resolver",
+        action="append",
+        default=[],
+        metavar="IP[:PORT]",
+        help="ask this name server too, and compare (may be repeated)",
+    )
+    group.add_argument(
+        "--trust",
+        action="append",
+        metavar="STORE",
+        help="certifi, system, or a FILE or DIR of certificates, instead of the system's (may be repeated)",
+    )
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= _MAX_TIMEOUT_S:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number of seconds up to {_MAX_TIMEOUT_S:.0f}")
+    return seconds
+
+
+def credentials(text: str | None) -> tuple[str, str] | None:
+    """User and password for the proxy. Asks on a terminal; raises ``UsageError`` where there is none to ask on."""
+    if text is None:
+        return None
+    user, colon, password = text.partition(":")
+    if not user:
+        raise UsageError("--proxy-user names no user")
+    if colon:
+        return user, password
+    stored = os.environ.get(PASSWORD_VARIABLE)
+    if stored is not None:
+        return user, stored
+    if not (sys.stdin and sys.stdin.isatty()):
+        raise UsageError(f"--proxy-user {user}: no password: set {PASSWORD_VARIABLE}, or write USER:PASSWORD")
+    import getpass
+
+    try:
+        return user, getpass.getpass(f"Password of {user} for the proxy: ")
+    except EOFError:
+        raise UsageError(f"--proxy-user {user}: no password was given") from None
+
+
+def values(settings: list[str]) -> dict[str, list[str]]:
+    """``--set NAME=VALUE``, repeated, as a mapping. Raises ``UsageError``."""
+    found: dict[str, list[str]] = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not (name and equals and value):
+            raise UsageError(f"--set {setting!r} is not NAME=VALUE")
+        found.setdefault(name, []).append(value)
+    return found

@@ -1,0 +1,153 @@
+"""Where a report goes: stdout or a file, in which format, how wide and with which characters.
+
+Contract: a file is complete or untouched: it is written beside its place and moved there at the end. That it can be
+written is found out before anything is probed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self, TextIO
+
+from netdiag.cli import silence_stdout
+from netdiag.model import UsageError
+from netdiag.report import FORMATS, Format
+from netdiag.report.layout import Layout
+
+_SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"}
+
+#: Longer lines are hard to read.
+_MAX_WIDTH = 100
+
+
+def choose_format(asked: str | None, output: str | None) -> Format:
+    """What --format says, else what the suffix of --output says, else text. Raises ``UsageError``."""
+    for known in FORMATS:
+        if asked == known:
+            return known
+    suffix = Path(output).suffix.lower() if output and output != "-" else ""
+    if suffix and suffix not in _SUFFIXES:
+        raise UsageError(f"{output}: no format has the suffix {suffix} (say --format, or end in .txt, .json, .jsonl)")
+    return _SUFFIXES.get(suffix, "text")
+
+
+class Output:
+    """A context in which ``write`` may be called any number of times. Leaving it by an exception leaves no file."""
+
+    def __init__(self, path: str | None, format: Format) -> None:  # noqa: A002 - the option's name
+        self._path = Path(path).resolve() if path and path != "-" else None
+        self._name = path or "stdout"
+        self._text = format == "text"
+        self._file: IO[bytes] | None = None
+        self._temporary: Path | None = None
+        self._broken = False
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether it goes to stdout."""
+        return self._path is None
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            try:
+                self._open(self._path)
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{self._name}: cannot be written: {_reason(error)}") from None
+        return self
+
+    def _open(self, path: Path) -> None:
+        if path.is_dir():
+            raise ValueError("it is a folder")
+        if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe keeps its place
+            self._file = path.open("wb")
+            return
+        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        self._file = self._temporary.open("xb")
+        if path.exists():
+            with contextlib.suppress(OSError):
+                self._temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+
+    def write(self, text: str) -> None:
+        """Write and, on stdout, show at once. A reader who has gone away is no error."""
+        if self._file is not None:
+            try:
+                self._file.write(text.encode("utf-8", "backslashreplace"))
+            except OSError as error:
+                raise UsageError(f"{self._name}: cannot be written: {_reason(error)}") from None
+        elif not self._broken:
+            self._write_stdout(text)
+
+    def _write_stdout(self, text: str) -> None:
+        buffer = getattr(sys.stdout, "buffer", None)
+        try:
+            if self._text or buffer is None:
+                encoding = sys.stdout.encoding or "utf-8"
+                sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            else:
+                buffer.write(text.encode("utf-8"))  # JSON is UTF-8, whatever the console is (RFC 8259 §8.1)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._broken = True
+            silence_stdout()
+        except OSError as error:
+            silence_stdout()
+            raise UsageError(f"stdout: cannot be written: {_reason(error)}") from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.close()
+            if kind is None and self._temporary is not None and self._path is not None:
+                self._temporary.replace(self._path)
+        except OSError as problem:
+            if kind is None:
+                raise UsageError(f"{self._name}: cannot be written: {_reason(problem)}") from None
+        finally:
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def layout_for(output: Output, args: argparse.Namespace) -> Layout:
+    """How text is to look there: colours and the terminal's width on a terminal only."""
+    said = {"verbose": bool(getattr(args, "verbose", False)), "quiet": bool(getattr(args, "quiet", False))}
+    if not output.is_stdout:
+        return Layout(**said)
+    terminal = sys.stdout.isatty()
+    width = 80
+    if terminal:
+        with contextlib.suppress(OSError, ValueError):
+            width = min(os.get_terminal_size(sys.stdout.fileno()).columns or 80, _MAX_WIDTH)
+    color = terminal and not args.no_color and _colours_allowed()
+    return Layout(width=width, color=color, unicode=speaks_unicode(sys.stdout), **said)
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Whether the stream's encoding holds the symbols that reports use."""
+    try:
+        "✓✗⚠–│─…→".encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def _colours_allowed() -> bool:
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":  # no-color.org: any value that is not empty
+        return False
+    if sys.platform == "win32":
+        from rich.console import detect_legacy_windows
+
+        return not detect_legacy_windows()
+    return True

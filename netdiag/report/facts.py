@@ -1,0 +1,277 @@
+"""One observation -> its concrete facts in words: an address, a status, a time. Pure; judges nothing.
+
+Contract: the strings hold untrusted text as it came. Whoever prints them escapes them for the medium.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from functools import singledispatch
+
+from netdiag.model import (
+    CertificateSummary,
+    ChainObservation,
+    DnsObservation,
+    Failure,
+    HttpsObservation,
+    Observation,
+    ProxyObservation,
+    ProxySelection,
+    TcpObservation,
+    TlsObservation,
+)
+
+_WORDS: dict[str, str] = {
+    "timeout": "no answer",
+    "refused": "refused",
+    "reset": "connection reset",
+    "eof": "connection closed by the other side",
+    "unreachable": "unreachable",
+    "prohibited": "forbidden by a filter on the way",
+    "local-policy": "forbidden by this machine",
+    "no-route": "this machine has no route or address of that family",
+    "nxdomain": "no such name",
+    "servfail": "the name server failed (SERVFAIL)",
+    "dns-refused": "the name server refused the question (REFUSED)",
+    "no-answer": "no address",
+    "lame": "the name server is not responsible and does not ask others",
+    "dns-malformed": "malformed DNS answer",
+    "proxy-status": "the proxy said no",
+    "not-a-proxy": "this is not a proxy",
+    "proxy-authentication": "the proxy wants a login",
+    "pac-error": "the PAC script failed",
+    "tls-alert": "TLS alert",
+    "tls-malformed": "the answer is not TLS",
+    "certificate": "certificate not accepted",
+    "http-malformed": "malformed HTTP answer",
+    "too-many-redirects": "too many redirects",
+    "cancelled": "cancelled",
+    "internal": "netdiag failed",
+    "unknown": "failed",
+}
+
+#: ECONNREFUSED, NXDOMAIN: the kind says it in words.
+_BARE_CODE = re.compile(r"[A-Z_]+")
+
+#: Shorter than this nobody waited: the system gave up by itself, and its own words say more than the time.
+_A_WAIT_S = 0.05
+
+_COMMON_NAME = re.compile(r"(?:^|[,+])\s*CN=((?:\\.|[^,+\\])+)")
+
+
+def milliseconds(seconds: float) -> str:
+    """``31 ms``; from 10 s on in seconds, so that the column keeps its width."""
+    if seconds >= 10:
+        return f"{seconds:.1f} s"
+    return "<1 ms" if 0 <= seconds < 0.001 else f"{seconds * 1000:.0f} ms"
+
+
+def failure_words(failure: Failure, took_s: float = 0.0) -> str:
+    """What went wrong, with the duration of a wait that was in vain, and the system's own words."""
+    words = _WORDS.get(failure.kind, failure.kind)
+    if failure.kind == "timeout" and took_s >= _A_WAIT_S:
+        return f"no answer to {failure.step} in {took_s:.1f} s" if failure.step else f"no answer in {took_s:.1f} s"
+    bare = _BARE_CODE.fullmatch(failure.detail) and failure.kind != "unknown"
+    if failure.detail and not bare and failure.detail.casefold() not in words.casefold():
+        words = f"{words}: {failure.detail}"
+    return words
+
+
+def common_name(name: str) -> str:
+    """The common name of a distinguished name, or all of it where it has none."""
+    match = _COMMON_NAME.search(name)
+    return re.sub(r"\\(.)", r"\1", match[1]).strip() if match else name
+
+
+def validity(leaf: CertificateSummary, at: float) -> str:
+    """``83 days left``, or since when it is over, or when it begins."""
+    if at < leaf.not_before:
+        return f"valid only from {day(leaf.not_before)}"
+    days = int((leaf.not_after - at) // 86400)
+    return f"{days} days left" if days >= 0 else f"expired on {day(leaf.not_after)}"
+
+
+def day(moment: float) -> str:
+    """``2025-05-12`` in UTC; a moment that no calendar holds stays a number."""
+    try:
+        return time.strftime("%Y-%m-%d", time.gmtime(moment))
+    except (OverflowError, ValueError, OSError):
+        return f"{moment:.0f}"
+
+
+def some(items: tuple[str, ...], most: int = 2) -> str:
+    """The first few, and how many more."""
+    shown = ", ".join(items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+
+
+def describe(observation: Observation, host: str = "") -> str:
+    """The facts of one observation, one line. ``host``, which the reader knows already, is left out of it."""
+    if observation.outcome == "not-run":
+        return "not waited for" if isinstance(observation, DnsObservation) else "not run"
+    if isinstance(observation, DnsObservation):
+        return _describe_dns(observation, host)
+    return _describe(observation)
+
+
+def _failed(observation: Observation) -> str:
+    return failure_words(observation.failure, observation.took_s) if observation.failure else ""
+
+
+@singledispatch
+def _describe(observation: Observation) -> str:
+    return _failed(observation) or observation.outcome
+
+
+def _describe_dns(observation: DnsObservation, host: str) -> str:
+    answer = _failed(observation) or some(observation.addresses, 4) or _empty(observation)
+    aliases = [record.value for record in observation.records if record.type == "CNAME"]
+    asked = "" if observation.name == host else observation.name
+    asked += f" {observation.qtype}" if observation.asker == "name-server" else ""
+    parts = [f"{asked.strip()}: {answer}" if asked else answer]
+    if aliases:
+        parts.append(f"alias of {aliases[-1]}")
+    if observation.asker == "name-server" and not observation.configured:
+        parts.append("asked because of --resolver")
+    if observation.truncated:
+        parts.append("truncated, asked again over TCP")
+    if observation.attempts > 1:
+        parts.append(f"asked {observation.attempts} times")
+    return ", ".join(parts)
+
+
+def _empty(observation: DnsObservation) -> str:
+    if observation.asker == "hosts-file":
+        return "no entry"
+    return f"{observation.rcode or 'NOERROR'}, no address"
+
+
+@_describe.register
+def _(observation: TcpObservation) -> str:
+    parts = [_failed(observation) or f"connected in {milliseconds(observation.took_s)}"]
+    if observation.icmp:
+        icmp = observation.icmp
+        parts.append(f"ICMPv{icmp.version} type {icmp.type} code {icmp.code} from {icmp.offender}")
+    if observation.info:
+        info = observation.info
+        if info.rtt_ms is not None and observation.outcome == "ok":
+            parts.append(f"kernel round trip {info.rtt_ms:.1f} ms")
+        if info.retransmits:
+            what = "segment" if observation.outcome == "ok" else "SYN"
+            parts.append(f"{info.retransmits} {what}{'s' if info.retransmits > 1 else ''} sent again")
+    return ", ".join(parts)
+
+
+@_describe.register
+def _(observation: ProxySelection) -> str:
+    if observation.failure:
+        return _failed(observation)
+    chosen = f"proxy {some(observation.proxies)}" if observation.proxies else "no proxy"
+    because = f" ({observation.because})" if observation.because else ""
+    known = observation.setting in (observation.because, *observation.proxies)
+    setting = "" if known or not observation.setting else f": {observation.setting}"
+    return f"{chosen}{because}{setting}"
+
+
+@_describe.register
+def _(observation: ProxyObservation) -> str:
+    status = "" if observation.status is None else f"{observation.status} {observation.reason}".strip()
+    failed = _failed(observation)
+    if observation.failure and observation.failure.kind == "proxy-status" and status:
+        parts = [f"{observation.proxy} answers {status}"]
+    elif failed:
+        parts = [observation.proxy, status, failed]
+    else:
+        parts = [f"tunnel open ({status})" if status else "tunnel open", observation.proxy]
+    if observation.offered and failed:
+        parts.append(f"offers {', '.join(observation.offered)}")
+    if observation.tried:
+        parts.append(f"logged in by {observation.tried}" if not failed else f"tried {observation.tried}")
+    return ", ".join(part for part in parts if part)
+
+
+@_describe.register
+def _(observation: TlsObservation) -> str:
+    name = f"SNI {observation.server_name}" if observation.server_name else "no SNI"
+    low, high = observation.offered
+    asked = f"{name}, offered {low} to {high}" if low != high else f"{name}, offered {low}"
+    if observation.failure is None:
+        parts = [f"{observation.version} {observation.cipher}"]
+        parts += [f"ALPN {observation.alpn}"] if observation.alpn else []
+        parts += [f"{len(observation.chain)} certificates"] if observation.chain else []
+    else:
+        parts = [_failed(observation)]
+        parts.append(f"{observation.bytes_sent} bytes sent, {observation.bytes_received} received")
+    if observation.alert and observation.alert not in " ".join(parts):
+        parts.append(f"alert {observation.alert}")
+    if observation.client_certificate_requested:
+        parts.append("asks for a client certificate")
+    if observation.not_tls:
+        parts.append(f'answered "{observation.not_tls[:40]}"')
+    return f"{', '.join(part for part in parts if part)} ({asked})"
+
+
+@_describe.register
+def _(observation: ChainObservation) -> str:
+    parts = [f"{fault.kind} at {common_name(fault.subject)}: {fault.detail}" for fault in observation.faults]
+    if not parts:
+        parts = [_failed(observation) or "verified"]
+    if observation.elements:
+        leaf, top = observation.elements[0], observation.elements[-1]
+        parts.append(f"{common_name(leaf.subject)} issued by {common_name(leaf.issuer)}")
+        if len(observation.elements) > 1:
+            parts.append(f"top {common_name(top.subject)}")
+        parts.append(validity(leaf, observation.at or observation.started))
+    parts.append(f"publicly trusted: {'yes' if observation.publicly_trusted else 'no'}")
+    return "; ".join(parts)
+
+
+@_describe.register
+def _(observation: HttpsObservation) -> str:
+    parts: list[str] = []
+    if observation.status is not None:
+        parts.append(f"{observation.status} {observation.reason}".strip())
+    parts += [_failed(observation)] if observation.failure else []
+    if observation.first_byte_s is not None:
+        parts.append(f"first byte after {milliseconds(observation.first_byte_s)}")
+    server = header(observation.headers, "server")
+    parts += [f"server {server}"] if server else []
+    if observation.redirects:
+        parts.append(f"{len(observation.redirects)} redirects")
+    if observation.clock_offset_s is not None and abs(observation.clock_offset_s) >= 1:
+        parts.append(f"its clock differs by {observation.clock_offset_s:+.0f} s")
+    if not observation.verified:
+        parts.append("fetched without trust, nothing secret sent")
+    parts.append(observation.final_url or observation.url)
+    return ", ".join(parts)
+
+
+def header(headers: tuple[tuple[str, str], ...], name: str) -> str:
+    """The first header field of that name, any case; empty without one."""
+    return next((value for field, value in headers if field.casefold() == name), "")
+
+
+def details(observation: Observation) -> tuple[str, ...]:
+    """What ``describe`` leaves out, one line each: records, certificates, header fields, the start of the page."""
+    lines: list[str] = []
+    if observation.flow:
+        flow = observation.flow
+        lines.append(f"{flow.client} port {flow.client_port} → {flow.server} port {flow.server_port}")
+    if isinstance(observation, DnsObservation):
+        lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
+    elif isinstance(observation, ChainObservation):
+        for n, element in enumerate(observation.elements):
+            lines.append(f"{n}: {element.subject}")
+            lines.append(f"   issued by {element.issuer}")
+            lines.append(
+                f"   {day(element.not_before)} to {day(element.not_after)}, {element.key}, SHA-1 {element.sha1}"
+            )
+            lines += [f"   names {', '.join(element.names)}"] if element.names else []
+        lines += [f"trust store: {store}" for store in observation.stores]
+    elif isinstance(observation, HttpsObservation | ProxyObservation):
+        if isinstance(observation, HttpsObservation):
+            lines += [f"{hop.status} {hop.url} → {hop.location}" for hop in observation.redirects]
+        lines += [f"{name}: {value}" for name, value in observation.headers]
+        lines += [f"body: {observation.body}"] if observation.body else []
+    return tuple(lines)

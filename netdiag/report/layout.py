@@ -1,0 +1,19 @@
+"""How a text report is laid out. A plain value, so that nothing has to import a terminal library to say it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The default is what a pipe or a file gets: 80 columns, no colour, UTF-8.
+
+    ``verbose`` shows every observation in full; ``quiet`` shows the verdict only.
+    """
+
+    width: int = 80
+    color: bool = False
+    unicode: bool = True
+    verbose: bool = False
+    quiet: bool = False

@@ -1,0 +1,119 @@
+"""Many targets at once, with a bound on how many."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from netdiag.model import Report, Rung, Target
+from netdiag.pki.trust import TrustStore, load_trust, public_roots
+from netdiag.probes.machine import Machine
+from netdiag.probes.proxy_selection import parse_proxy
+from netdiag.session.context import Context
+from netdiag.session.ladder import Run
+from netdiag.session.options import Options
+from netdiag.session.target import parse_server, parse_target
+from netdiag.session.tasks import spawn
+
+#: Targets under way at once. Each holds a handful of sockets and threads, so this bounds both.
+MAX_AT_ONCE = 100
+#: How often the waiting thread looks whether the user has had enough, in seconds.
+_TICK_S = 0.1
+
+Progress = Callable[[Target, Rung], None]
+
+
+def diagnose_endpoint(
+    target: Target | str,
+    *,
+    options: Options | None = None,
+    machine: Machine | None = None,
+    command: str = "endpoint",
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Find out why ``target`` cannot be reached, or that it can.
+
+    Trouble on the network is in the report, never raised. Raises ``UsageError`` for a target or an option that cannot
+    be understood. A run ends within a minute; ``cancel``, once set, ends it early with what was seen so far.
+    """
+    for report in diagnose_endpoints(
+        [target], options=options, machine=machine, command=command, cancel=cancel, progress=progress
+    ):
+        return report
+    raise RuntimeError("a run ended without a report")
+
+
+def diagnose_endpoints(
+    targets: Sequence[Target | str],
+    *,
+    options: Options | None = None,
+    machine: Machine | None = None,
+    command: str = "endpoint",
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Report]:
+    """The reports of several targets, each as soon as it is ready.
+
+    ``progress`` is called with a target and the rung that it has reached, from several threads.
+    """
+    options, machine = options or Options(), machine or Machine()
+    for text in options.resolvers:
+        parse_server(text)
+    if options.proxy not in ("system", "none") and not options.proxy.startswith("pac:"):
+        parse_proxy(options.proxy)
+    parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
+    store = options.trust if isinstance(options.trust, TrustStore) else load_trust(options.trust)
+    public = machine.public_roots or public_roots()
+
+    def start(target: Target) -> Run:
+        context = Context(
+            target=target,
+            options=options,
+            machine=machine,
+            store=store,
+            public=public,
+            progress=progress or (lambda _target, _rung: None),
+        )
+        return Run(context, command)
+
+    yield from _reports(parsed, start, cancel or threading.Event())
+
+
+def _reports(targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> Iterator[Report]:
+    waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
+    finished: queue.SimpleQueue[Report] = queue.SimpleQueue()
+    running: set[Run] = set()
+    for target in targets:
+        waiting.put(target)
+
+    def work() -> None:
+        while True:
+            try:
+                run = start(waiting.get_nowait())
+            except queue.Empty:
+                return
+            running.add(run)
+            if cancel.is_set():
+                run.cancel()
+            finished.put(run.report())
+            running.discard(run)
+
+    workers = [spawn(work) for _ in range(min(MAX_AT_ONCE, len(targets)))]
+    for _ in targets:
+        while (report := _get(finished)) is None:
+            for worker in workers:
+                if worker.done():
+                    worker.result()  # a bug in a worker surfaces here instead of hanging the caller
+            if cancel.is_set():
+                for run in tuple(running):
+                    run.cancel()
+        yield report
+
+
+def _get(finished: queue.SimpleQueue[Report]) -> Report | None:
+    try:
+        return finished.get(timeout=_TICK_S)
+    except queue.Empty:
+        return None

@@ -1,0 +1,111 @@
+"""The handshakes of one way: the one an application makes, and the controls that it is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from netdiag.model import HandshakePurpose, Route, TlsObservation
+from netdiag.probes import tls
+from netdiag.probes.failure import from_exception
+from netdiag.probes.net import Address, Step, Stopwatch, Stream
+from netdiag.session.context import Context
+from netdiag.session.tasks import spawn
+
+#: Sent as SNI to learn whether a device reacts to the real name (RFC 2606 reserves it: no list blocks or allows it).
+OTHER_NAME = "www.example.com"
+
+Versions = tuple[str, str]
+MODERN: Versions = ("TLSv1.2", "TLSv1.3")
+_TLS12: Versions = ("TLSv1.2", "TLSv1.2")
+_LEGACY: Versions = ("TLSv1", "TLSv1.1")
+
+#: Opens a further connection to the same peer. Raises ``OSError`` or ``EOFError``.
+Opener = Callable[[], Stream]
+
+
+class Shaken(NamedTuple):
+    """A handshake, and the connection that it secured."""
+
+    seen: TlsObservation
+    stream: Stream | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handshakes:
+    """Makes handshakes with one peer, under ``name``."""
+
+    context: Context
+    address: Address
+    route: Route
+    parent: str | None
+    name: str
+
+    def over(self, stream: Stream, purpose: HandshakePurpose = "main") -> Shaken:
+        """The handshake that an application makes, recorded."""
+        shaken = self._shake(stream, purpose, self.name, MODERN)
+        self.context.log.add(shaken.seen)
+        return shaken
+
+    def tls12(self, another: Opener) -> Future[Shaken]:
+        """Begin a handshake that offers TLS 1.2 alone: whether the server takes it, and whether the path does."""
+        return spawn(lambda: self._control(another, "tls1.2-only", self.name, _TLS12))
+
+    def compare(self, main: Shaken, another: Opener, tls12: Future[Shaken]) -> Shaken:
+        """Record the controls that tell why ``main`` failed, and return what the way can go on with.
+
+        That is ``main``, unless it was cut off and the very same handshake, or the smaller one of TLS 1.2, works: then
+        applications get through at times, and what comes after is worth looking at.
+        """
+        wanted: list[tuple[HandshakePurpose, str, Versions]] = [("legacy-versions", self.name, _LEGACY)]
+        cut = main.seen.failure is not None and main.seen.failure.kind in ("reset", "eof", "timeout")
+        if cut:
+            wanted += [("repeat", self.name, MODERN), ("other-name", OTHER_NAME, MODERN), ("no-name", "", MODERN)]
+        running = [spawn(lambda w=w: self._control(another, *w)) for w in wanted]  # type: ignore[misc] # bound default
+        controls = {shaken.seen.purpose: shaken for shaken in (future.result() for future in (*running, tls12))}
+        stand_in = next((c for p in ("repeat", "tls1.2-only") if cut and (c := controls.get(p)) and c.stream), main)
+        for control in controls.values():
+            self.context.log.add(control.seen)
+            if control.stream and control is not stand_in:
+                control.stream.close()
+        return stand_in
+
+    def _control(self, another: Opener, purpose: HandshakePurpose, name: str, offered: Versions) -> Shaken:
+        watch = Stopwatch()
+        try:
+            stream = another()
+        except (OSError, EOFError) as error:
+            seen = TlsObservation(
+                **self._step(purpose)._asdict(),
+                started=watch.started,
+                took_s=watch.took_s,
+                outcome="failed",
+                failure=from_exception(error, "connect"),
+                address=self.address.host,
+                port=self.address.port,
+                purpose=purpose,
+                server_name=name,
+                offered=offered,
+            )
+            return Shaken(seen, None)
+        shaken = self._shake(stream, purpose, name, offered)
+        if shaken.stream is None:
+            stream.close()
+        return shaken
+
+    def _shake(self, stream: Stream, purpose: HandshakePurpose, name: str, offered: Versions) -> Shaken:
+        seen, secured = tls.handshake(
+            stream,
+            address=self.address,
+            server_name=name,
+            purpose=purpose,
+            offered=offered,
+            deadline=self.context.wait(),
+            step=self._step(purpose),
+        )
+        return Shaken(seen, secured)
+
+    def _step(self, purpose: HandshakePurpose) -> Step:
+        return Step(f"tls.{self.route}.{purpose}", self.parent, self.route)

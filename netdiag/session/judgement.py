@@ -1,0 +1,100 @@
+"""Observations -> report: the rules, the verdict, the frame around them. Also judges saved observations again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from netdiag import __version__
+from netdiag.model import (
+    AnyObservation,
+    ChainObservation,
+    DnsObservation,
+    HttpsObservation,
+    NotRun,
+    Observation,
+    Report,
+    Route,
+    Rung,
+    Target,
+    TcpObservation,
+    TlsObservation,
+    Tool,
+)
+from netdiag.rules import Seen, conclude, findings
+
+_TYPES: dict[Rung, type[Observation]] = {
+    "dns": DnsObservation,
+    "tcp": TcpObservation,
+    "tls": TlsObservation,
+    "chain": ChainObservation,
+    "https": HttpsObservation,
+}
+
+
+def judge(
+    target: Target,
+    *,
+    command: str,
+    route: Route,
+    last_rung: Rung,
+    started: float,
+    took_s: float,
+    observations: tuple[AnyObservation, ...],
+    not_run: tuple[NotRun, ...] = (),
+    internal_errors: tuple[str, ...] = (),
+) -> Report:
+    """The report over what was seen. ``last_rung`` is the one that shows whether the target can be used."""
+    seen = Seen(target, route, observations)
+    found = findings(seen)
+    goal = _TYPES[last_rung]
+    tested = not internal_errors and any(o.outcome != "not-run" for o in seen.effective(goal))
+    verdict = conclude(
+        target, found, tested=tested, healthy_summary=_healthy(seen, last_rung), not_run=_on(route, not_run)
+    )
+    return Report(
+        tool=Tool(version=__version__),
+        command=command,
+        target=target,
+        route=route,
+        started=started,
+        took_s=took_s,
+        verdict=verdict,
+        findings=found,
+        observations=observations,
+        not_run=not_run,
+        internal_errors=internal_errors,
+    )
+
+
+def rejudge(report: Report) -> Report:
+    """The same observations, judged by today's rules."""
+    seen = Seen(report.target, report.route, report.observations)
+    found = findings(seen)
+    tested = report.verdict.status != "inconclusive"
+    verdict = conclude(
+        report.target,
+        found,
+        tested=tested,
+        healthy_summary=report.verdict.summary if report.verdict.status == "healthy" else "",
+        not_run=_on(report.route, report.not_run),
+    )
+    return msgspec.structs.replace(report, findings=found, verdict=verdict)
+
+
+def _on(route: Route, not_run: tuple[NotRun, ...]) -> tuple[NotRun, ...]:
+    return tuple(entry for entry in not_run if entry.route == route)
+
+
+def _healthy(seen: Seen, last_rung: Rung) -> str:
+    """What works, in one sentence."""
+    name = seen.target.authority
+    through = " through the proxy" if seen.route == "proxy" else ""
+    if last_rung == "dns":
+        addresses = [a for o in seen.effective(DnsObservation) if o.asker == "system" for a in o.addresses]
+        return f"{name} resolves to {', '.join(addresses[:4])}" if addresses else f"{name} needs no lookup"
+    if last_rung == "https":
+        for fetched in seen.effective(HttpsObservation):
+            return f"{name} answers HTTP {fetched.status}{through}"
+    if last_rung in ("tls", "chain"):
+        return f"{name} takes TLS{through} and its certificate is trusted"
+    return f"{name} accepts connections{through}"

@@ -1,0 +1,128 @@
+"""One run against one target: this machine, the ways, the judgement, the report."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from concurrent.futures import Future
+from functools import partial
+
+from netdiag.model import DnsObservation, Report, Route
+from netdiag.probes import dns, proxy_selection
+from netdiag.probes.net import Address, Step
+from netdiag.probes.proxy_selection import ProxyServer
+from netdiag.session.context import Context
+from netdiag.session.judgement import judge
+from netdiag.session.resolution import SHARED_SILENCE_S
+from netdiag.session.target import is_address, parse_server
+from netdiag.session.tasks import spawn
+from netdiag.session.way import Way
+
+#: How long the way that no application takes is given after the other has arrived.
+OTHER_WAY_GRACE_S = 0.25
+
+
+class Run:
+    """Diagnoses one target. ``report`` blocks; ``cancel`` makes it return what there is."""
+
+    def __init__(self, context: Context, command: str) -> None:
+        self._context = context
+        self._command = command
+        self._started = time.time()
+        self._start = time.monotonic()
+        self._cancelled = threading.Event()
+        self._route: Route = "direct"
+        self._falls_back = False
+        self._ways: tuple[Way, ...] = ()
+
+    def cancel(self) -> None:
+        """End soon: the report then holds what was seen so far."""
+        self._cancelled.set()
+        for way in self._ways:
+            way.done.set()
+
+    def report(self) -> Report:
+        """Climb the ladder on every way that there is, judge, and report. Never raises for trouble on the network."""
+        context = self._context
+        try:
+            self._climb()
+        except Exception:  # noqa: BLE001 - the one place where a bug goes into the report (DESIGN, Errors)
+            context.log.error(traceback.format_exc(limit=-4))
+        observations, not_run, errors = context.log.close()
+        for way in self._ways:
+            way.close()
+        return judge(
+            context.target,
+            command=self._command,
+            route=self._route,
+            last_rung=context.last_rung,
+            started=self._started,
+            took_s=time.monotonic() - self._start,
+            observations=observations,
+            not_run=not_run,
+            internal_errors=errors,
+        )
+
+    def _climb(self) -> None:
+        context = self._context
+        context.progress(context.target, "machine")
+        proxies = self._select_proxy()
+        localhost = self._look_at_names()
+        servers = self._name_servers(proxies)
+        direct = Way(context, servers)
+        if proxies:
+            self._route = "proxy"
+            self._ways = (Way(context, servers, proxies), direct)
+        else:
+            self._ways = (direct,)
+        effective, *others = self._ways
+        for way in self._ways:
+            spawn(way.walk)
+        if self._cancelled.is_set():  # between the two lines above
+            self.cancel()
+        effective.done.wait()
+        for other in others:
+            other.done.wait(OTHER_WAY_GRACE_S if effective.arrived else context.deadline.remaining())
+        if self._falls_back and not effective.arrived and effective.rung in ("dns", "tcp"):
+            self._route = "direct"  # no proxy could be reached, and the PAC script then says DIRECT
+        interrupted = self._cancelled.is_set()
+        for way in self._ways:
+            way.cut(
+                "the run was interrupted" if interrupted else "the other way had its result, so this was not awaited"
+            )
+        if localhost:
+            context.log.add(localhost.result(timeout=SHARED_SILENCE_S))
+
+    def _select_proxy(self) -> tuple[ProxyServer, ...]:
+        context, options = self._context, self._context.options
+        selection, proxies = proxy_selection.select(
+            context.machine,
+            context.target,
+            options.proxy,
+            Step("machine.proxy"),
+            deadline=context.wait(),
+            credentials=options.credentials,
+        )
+        self._falls_back = context.log.add(selection).falls_back
+        return proxies
+
+    def _look_at_names(self) -> Future[DnsObservation] | None:
+        """What the hosts file says of the target, and whether localhost is sane (guide: registration fails without)."""
+        context = self._context
+        if not is_address(context.target.host):
+            context.log.add(dns.hosts_entries(context.machine, context.target.host, Step("dns.hosts-file")))
+        if context.target.host == "localhost":
+            return None
+        return spawn(partial(dns.lookup, context.machine, "localhost", Step("dns.localhost")))
+
+    def _name_servers(self, proxies: tuple[ProxyServer, ...]) -> tuple[tuple[Address, bool], ...]:
+        """The servers to ask, each with whether applications on this machine ask it too."""
+        context = self._context
+        hosts = (context.target.host, *(proxy.host for proxy in proxies))
+        if all(is_address(host) for host in hosts):
+            return ()
+        configured = dns.name_servers(context.machine)
+        added = (parse_server(text) for text in context.options.resolvers)
+        servers = dict.fromkeys(configured, True) | {s: False for s in added if s not in configured}
+        return tuple(servers.items())

@@ -1,0 +1,30 @@
+"""How to look: the choices a user has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from netdiag.model import Rung
+from netdiag.pki.trust import TrustStore
+
+#: One network wait, in seconds.
+DEFAULT_TIMEOUT_S = 8.0
+#: A whole run against one target, in seconds: a person waits in front of it.
+RUN_LIMIT_S = 55.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The same choices as the command line's, with its defaults."""
+
+    #: "system", "none", a URL, HOST:PORT, or "pac:FILE-or-URL".
+    proxy: str = "system"
+    #: User name and password for the proxy.
+    credentials: tuple[str, str] | None = None
+    #: "certifi", "system", files, folders; or a store.
+    trust: tuple[str, ...] | TrustStore = ("system",)
+    #: Name servers to ask and compare, besides those of the machine: IP or IP:PORT.
+    resolvers: tuple[str, ...] = ()
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    #: The last rung to climb.
+    until: Rung = "https"

@@ -1,0 +1,86 @@
+"""The way to one peer, the target or a proxy: its name, its addresses, the first connection that comes about."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from concurrent.futures import Future
+
+from netdiag.model import Route, Rung, TcpObservation
+from netdiag.probes.net import Address, SocketStream, Step
+from netdiag.probes.tcp import Race
+from netdiag.session.context import Context
+from netdiag.session.options import RUN_LIMIT_S
+from netdiag.session.resolution import Resolution
+from netdiag.session.target import is_address
+from netdiag.session.tasks import spawn
+
+
+class UnreachableError(Exception):
+    """No connection came about. ``rung`` is where it ended; the message says why, for the reader."""
+
+    def __init__(self, rung: Rung, reason: str) -> None:
+        super().__init__(reason)
+        self.rung: Rung = rung
+
+
+class Reach:
+    """Resolves and connects once. ``finish`` collects what was still open when the first address had answered."""
+
+    def __init__(
+        self, context: Context, host: str, port: int, route: Route, servers: tuple[tuple[Address, bool], ...]
+    ) -> None:
+        self._context = context
+        self._host = host
+        self._port = port
+        self._route: Route = route
+        self._servers = servers
+        self._resolution: Resolution | None = None
+        self._race: Race | None = None
+        self._racing: Future[None] | None = None
+        self._ends: queue.SimpleQueue[tuple[TcpObservation, SocketStream | None]] = queue.SimpleQueue()
+
+    def resolve(self) -> tuple[tuple[str, ...], str | None]:
+        """The host's addresses, and the observation they come from. Raises ``UnreachableError``."""
+        if is_address(self._host):
+            return (self._host,), None
+        self._resolution = Resolution(self._context, self._host, self._route, self._servers)
+        addresses, origin = self._resolution.addresses()
+        if not addresses:
+            raise UnreachableError("dns", f"no address is known for {self._host}")
+        return addresses, origin
+
+    def connect(self, addresses: tuple[str, ...], origin: str | None) -> tuple[SocketStream, TcpObservation]:
+        """The first connection to one of the addresses. Raises ``UnreachableError``."""
+        context = self._context
+        attempts = [
+            (address, Step(f"tcp.{self._route}.{address}", origin, self._route)) for address in self._at(addresses)
+        ]
+        race = Race(context.machine.net, attempts, deadline=context.wait(), proxy=self._route == "proxy")
+
+        def ended(observation: TcpObservation, stream: SocketStream | None) -> None:
+            self._ends.put((context.log.add(observation), stream))
+
+        self._race, self._racing = race, spawn(lambda: race.run(ended))
+        for _ in attempts:
+            observation, stream = self._ends.get(timeout=RUN_LIMIT_S)
+            if stream:
+                return stream, observation
+        raise UnreachableError("tcp", f"no address of {self._host} could be connected to")
+
+    def finish(self) -> None:
+        """Close the books: an attempt without an end counts as silent, or as not waited for."""
+        if self._resolution:
+            self._resolution.finish()
+        if self._race and self._racing:
+            if not self._racing.done():
+                threading.Event().wait(min(self._race.patience_s, self._context.deadline.remaining()))
+            self._race.stop()
+            self._racing.result(timeout=RUN_LIMIT_S)
+        while not self._ends.empty():
+            _, unused = self._ends.get()
+            if unused:
+                unused.close()
+
+    def _at(self, addresses: tuple[str, ...]) -> tuple[Address, ...]:
+        return tuple(Address(address, self._port) for address in addresses)

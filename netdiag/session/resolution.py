@@ -1,0 +1,129 @@
+"""One name, asked everywhere at once: the system as an application would, and each name server."""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+import msgspec
+
+from netdiag.model import DnsObservation, Failure, Route
+from netdiag.probes import dns
+from netdiag.probes.net import Address, Step, Stopwatch
+from netdiag.session.context import Context
+from netdiag.session.tasks import spawn
+
+#: How long the system's own answer is preferred to a name server's that came earlier: both usually take the same time.
+SYSTEM_GRACE_S = 0.05
+#: A name server that must ask others itself can take this long (RFC 8767 §5 has clients wait 1.8 s for it).
+SERVER_SILENCE_S = 1.8
+#: When the system's own lookup hangs as well, two questions in a row have got no answer.
+SHARED_SILENCE_S = 0.25
+#: How much later than the quickest another name server may answer when the answer is no.
+SILENCE_RATIO = 3.0
+#: ... and when the answer is yes: the way goes on meanwhile, so this rarely costs anything.
+FAIR_CHANCE_S = 0.05
+FAIR_CHANCE_RATIO = 1.5
+
+SYSTEM = "system"
+
+
+class Resolution:
+    """The lookups of one name. ``addresses`` ends as soon as the way can go on; ``finish`` collects what was left."""
+
+    def __init__(self, context: Context, host: str, route: Route, servers: tuple[tuple[Address, bool], ...]) -> None:
+        self._context = context
+        self._host = host
+        self._route = route
+        self._watch = Stopwatch()
+        self._answers: queue.SimpleQueue[tuple[str, Future[tuple[DnsObservation, ...]]]] = queue.SimpleQueue()
+        self._pending: dict[str, bool] = {}  # who was asked -> whether applications here ask it too
+        self._first_s = 0.0
+        prefix = "dns" if route == "direct" else f"dns.proxy.{host}"
+        self._prefix = prefix
+        machine = context.machine
+        step = Step(f"{prefix}.{SYSTEM}", route=route)
+        self._ask(SYSTEM, True, lambda: (dns.lookup(machine, host, step),))
+        for server, configured in servers:
+            asked = Step(f"{prefix}.{server}", route=route)
+            self._ask(
+                str(server),
+                configured,
+                partial(dns.ask, machine, server, host, context.wait(), asked, configured=configured),
+            )
+
+    def addresses(self) -> tuple[tuple[str, ...], str | None]:
+        """The addresses to connect to, and the observation they come from; empty when there are none.
+
+        The system's answer counts. Only while it hangs does the answer of a configured name server stand in for it.
+        """
+        deadline = self._context.wait()
+        fallback: tuple[tuple[str, ...], str] | None = None
+        system_failed = False
+        limit = deadline.remaining()
+        start = time.monotonic()
+        while self._pending and time.monotonic() - start < limit:
+            got = self._next(limit - (time.monotonic() - start))
+            if got is None:
+                break
+            who, observations = got
+            found = tuple(dict.fromkeys(address for o in observations for address in o.addresses))
+            if who == SYSTEM:
+                if found:
+                    return found, observations[0].id
+                system_failed = True
+                fallback = None
+            elif found and self._pending.get(SYSTEM) and fallback is None:
+                fallback = (found, next(o.id for o in observations if o.addresses))
+                limit = min(limit, time.monotonic() - start + SYSTEM_GRACE_S)
+            if system_failed and who != SYSTEM:  # one server has told why; the others get a fair chance to
+                limit = min(limit, max(SHARED_SILENCE_S, SILENCE_RATIO * (time.monotonic() - start)))
+        return fallback or ((), None)
+
+    def finish(self) -> None:
+        """Record what has come in the meantime, and what has not. Waits only to tell silence from haste."""
+        fair_chance = max(FAIR_CHANCE_S, FAIR_CHANCE_RATIO * self._first_s)
+        patience = SHARED_SILENCE_S if self._pending.get(SYSTEM) else fair_chance
+        while self._pending and self._next(patience - self._watch.took_s):
+            pass
+        system_hangs = self._pending.get(SYSTEM, False)
+        for who, configured in tuple(self._pending.items()):
+            self._context.log.add(self._given_up(who, configured=configured, system_hangs=system_hangs))
+        self._pending = {}
+
+    def _ask(self, who: str, configured: bool, work: Callable[[], tuple[DnsObservation, ...]]) -> None:
+        self._pending[who] = configured
+        future: Future[tuple[DnsObservation, ...]] = spawn(work)
+        future.add_done_callback(lambda done: self._answers.put((who, done)))
+
+    def _next(self, wait_s: float) -> tuple[str, tuple[DnsObservation, ...]] | None:
+        """The next answer, recorded; None when none comes in time (with no time: when none is there)."""
+        try:
+            who, future = self._answers.get(timeout=max(wait_s, 0.0))
+        except queue.Empty:
+            return None
+        del self._pending[who]
+        self._first_s = self._first_s or self._watch.took_s
+        return who, tuple(self._context.log.add(observation) for observation in future.result())
+
+    def _given_up(self, who: str, *, configured: bool, system_hangs: bool) -> DnsObservation:
+        waited = self._watch.took_s
+        telling = SHARED_SILENCE_S if system_hangs else SERVER_SILENCE_S
+        step = Step(f"{self._prefix}.{who}", route=self._route)
+        observation = DnsObservation(
+            **step._asdict(),
+            started=self._watch.started,
+            took_s=waited,
+            outcome="not-run",
+            asker="system" if who == SYSTEM else "name-server",
+            server="" if who == SYSTEM else who,
+            configured=configured,
+            name=self._host,
+        )
+        if waited < telling:
+            return observation
+        failure = Failure(kind="timeout", step="query", detail=f"not answered in {waited:.1f} s")
+        return msgspec.structs.replace(observation, outcome="failed", failure=failure)

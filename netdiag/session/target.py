@@ -1,0 +1,122 @@
+"""What the user typed -> ``Target``."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import urlsplit
+
+from netdiag.model import Scheme, Target, UsageError
+from netdiag.probes.net import Address
+
+_PORTS: dict[Scheme, int] = {"https": 443, "http": 80, "tcp": 0}
+_MAX_NAME = 253  # RFC 1035 §2.3.4, without the trailing dot
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+
+
+def parse_target(text: str) -> Target:
+    """HOST, HOST:PORT, an address, [v6]:PORT, or a URL (https, http, tcp). The port defaults to 443.
+
+    Raises ``UsageError`` with one line that names the text and what is wrong with it.
+    """
+    text = text.strip()
+    try:
+        return _from_url(text) if "://" in text else _from_host(text)
+    except ValueError as error:
+        raise UsageError(f"{_without_secret(text)[:200]!r} is not a target: {error}") from None
+
+
+def _without_secret(text: str) -> str:
+    return re.sub(r"://[^/@]*@", "://***@", text)
+
+
+def is_address(host: str) -> bool:
+    """Whether a target's host is an address, which needs no lookup."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def parse_server(text: str) -> Address:
+    """IP, IP:PORT or [v6]:PORT of a name server; the port defaults to 53. Raises ``UsageError``."""
+    try:
+        bare = text.strip("[]")
+        if text.count(":") != 1 and "]:" not in text:
+            return Address(str(ipaddress.ip_address(bare)), 53)
+        host, _, port = text.rpartition(":")
+        return Address(str(ipaddress.ip_address(host.strip("[]"))), _port(port))
+    except ValueError as error:
+        raise UsageError(f"{text[:100]!r} is not a name server (IP or IP:PORT): {error}") from None
+
+
+def _from_url(text: str) -> Target:
+    parts = urlsplit(text)
+    schemes: dict[str, Scheme] = {"https": "https", "http": "http", "tcp": "tcp"}
+    scheme = schemes.get(parts.scheme)
+    if scheme is None:
+        raise ValueError(f"the scheme {parts.scheme!r} is none of https, http, tcp")
+    if "@" in parts.netloc:
+        raise ValueError("it holds credentials, and netdiag sends none to a target")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    port = _PORTS[scheme] if parts.port is None else parts.port
+    if port == 0:
+        raise ValueError("tcp:// needs a port from 1 to 65535" if scheme == "tcp" else "port 0 cannot be connected to")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if re.search(r"[\x00-\x20\x7f]", path):
+        raise ValueError("its path holds white space or control characters")
+    return Target(host=_host(parts.hostname), port=port, scheme=scheme, path=path)
+
+
+def _from_host(text: str) -> Target:
+    if text.startswith("["):
+        match = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text)
+        if not match:
+            raise ValueError("after [ an IPv6 address and ] are expected, then :PORT or nothing")
+        return Target(host=_address(match[1]), port=_port(match[2]))
+    if text.count(":") > 1:
+        return Target(host=_address(text))
+    host, colon, port = text.partition(":")
+    return Target(host=_host(host), port=_port(port if colon else None))
+
+
+def _port(text: str | None) -> int:
+    if text is None:
+        return 443
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise ValueError(f"the port {text[:20]!r} is not a number from 1 to 65535")
+    return int(text)
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not an IPv6 address") from None
+
+
+def _host(text: str) -> str:
+    """The address as it is written canonically, or the name in lower-case A-label form (RFC 5891)."""
+    if ":" in text:
+        return _address(text)
+    name = (text if text.isascii() else _to_a_labels(text)).rstrip(".").lower()
+    if not name:
+        raise ValueError("it names no host")
+    if re.fullmatch(r"[0-9.]+", name):
+        try:
+            return str(ipaddress.IPv4Address(name))
+        except ValueError:
+            raise ValueError(f"{name[:60]!r} is not an IPv4 address") from None
+    if len(name) > _MAX_NAME:
+        raise ValueError(f"the name is longer than {_MAX_NAME} characters")
+    for label in name.split("."):
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"the label {label[:70]!r} is not letters, digits and hyphens, 1 to 63 of them")
+    return name
+
+
+def _to_a_labels(name: str) -> str:
+    import idna  # only internationalised names need its tables
+
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ValueError(f"not an internationalised name: {error}") from None

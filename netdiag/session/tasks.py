@@ -1,0 +1,24 @@
+"""Threads that may be left behind: a resolver that hangs must not keep the program alive."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def spawn(work: Callable[[], T]) -> Future[T]:
+    """Run ``work`` in a daemon thread. Its result or exception is in the future."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - it is handed on whole, to whoever waits for the future
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future

@@ -1,0 +1,125 @@
+"""Recording: a lab report without what differs from run to run, beside what was expected of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+from lab_scenarios import Expect
+
+from netdiag.model import (
+    RUNGS,
+    AnyObservation,
+    ChainObservation,
+    DnsObservation,
+    HttpsObservation,
+    ProxyObservation,
+    ProxySelection,
+    Report,
+    Rung,
+    TcpObservation,
+    TlsObservation,
+)
+from netdiag.session import rejudge
+
+GOLDEN = Path(__file__).parent.parent / "unit" / "golden"
+
+_RUNG: dict[type, Rung] = {
+    ProxySelection: "machine",
+    DnsObservation: "dns",
+    TcpObservation: "tcp",
+    ProxyObservation: "proxy",
+    TlsObservation: "tls",
+    ChainObservation: "chain",
+    HttpsObservation: "https",
+}
+
+_DATE = "Mon, 01 Jun 2026 00:00:00 GMT"
+#: What servers put into their texts that differs from run to run: dates (RFC 9110 §5.6.7) and nonces.
+_CHANGING = (
+    (r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT", _DATE),
+    (r'nonce=\\"[^"\\]*', r'nonce=\\"0'),
+)
+
+#: 2026-06-01T00:00:00Z: every recorded time is this one, every difference of times a rounded one.
+NOON = 1780272000.0
+
+
+def record(name: str, report: Report, expect: Expect, folder: Path) -> None:
+    """Write NAME.json and NAME.expect.json. ``folder`` is the lab's, whose name changes from run to run."""
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(normalised(report)), indent=1).decode()
+    for pattern, replacement in ((re.escape(str(folder)), "/lab"), *_CHANGING):
+        text = re.sub(pattern, replacement, text)
+    (GOLDEN / f"{name}.json").write_text(text + "\n")
+    wanted = {
+        "status": expect.status,
+        "finding": expect.finding,
+        "blame": expect.blame,
+        "ids": sorted(expect.ids),
+    }
+    (GOLDEN / f"{name}.expect.json").write_text(json.dumps(wanted, indent=1) + "\n")
+
+
+def normalised(report: Report) -> Report:
+    """The report with fixed times and ports, judged as it then stands.
+
+    Observations stay in ladder order; inside a rung the order in which threads happened to start them is replaced by
+    that of their ids.
+    """
+    rungs = {rung: i for i, rung in enumerate(RUNGS)}
+    observations = tuple(
+        sorted((_observation(o) for o in report.observations), key=lambda o: (rungs[_rung(o)], o.route, o.id))
+    )
+    return rejudge(
+        msgspec.structs.replace(
+            report,
+            started=NOON,
+            took_s=_coarse(report.took_s),
+            observations=observations,
+            not_run=tuple(sorted(report.not_run, key=lambda n: (rungs[n.rung], n.route))),
+        )
+    )
+
+
+def _rung(observation: AnyObservation) -> Rung:
+    return _RUNG[type(observation)]
+
+
+def _coarse(seconds: float) -> float:
+    """Whole seconds, and nothing below half of one: a busy machine's milliseconds are not worth a difference."""
+    return float(round(seconds)) if seconds >= 0.5 else 0.0
+
+
+def _round(count: int) -> int:
+    """To hundreds, but none stays none: signatures differ in length by a few bytes."""
+    return max(100, round(count, -2)) if count else 0
+
+
+def _hours(seconds: float) -> float:
+    """To the hour, without a negative zero."""
+    return round(seconds / 3600) * 3600 + 0.0
+
+
+def _observation(observation: AnyObservation) -> AnyObservation:
+    flow = msgspec.structs.replace(observation.flow, client_port=50000) if observation.flow else None
+    changed = msgspec.structs.replace(observation, started=NOON, took_s=_coarse(observation.took_s), flow=flow)
+    if isinstance(changed, TcpObservation) and changed.info:
+        info = msgspec.structs.replace(changed.info, rtt_ms=1.0 if changed.info.rtt_ms is not None else None)
+        return msgspec.structs.replace(changed, info=info)
+    if isinstance(changed, TlsObservation):
+        return msgspec.structs.replace(
+            changed, bytes_sent=_round(changed.bytes_sent), bytes_received=_round(changed.bytes_received)
+        )
+    if isinstance(changed, ChainObservation):
+        return msgspec.structs.replace(changed, at=NOON)
+    if isinstance(changed, HttpsObservation):
+        return msgspec.structs.replace(
+            changed,
+            headers=tuple((k, _DATE if k.lower() == "date" else v) for k, v in changed.headers),
+            first_byte_s=None if changed.first_byte_s is None else _coarse(changed.first_byte_s),
+            clock_offset_s=None if changed.clock_offset_s is None else _hours(changed.clock_offset_s),
+        )
+    return changed

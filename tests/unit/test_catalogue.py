@@ -1,0 +1,51 @@
+"""The catalogue of finding ids: locked, explained, and each one detected by some test."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from netdiag.rules import CATALOGUE, RENAMED
+from tests.support import ROOT
+
+LOCK = ROOT / "tests" / "unit" / "rule_ids.lock"
+#: Folders whose tests state the findings that they expect.
+EXPECTATIONS = ("tests/unit/rules", "tests/unit/goldens", "tests/lab")
+
+
+def test_the_lock_file_holds_the_catalogue():
+    """``make lock`` writes it. An id that goes must stay in RENAMED: users' scripts know it."""
+    assert LOCK.read_text(encoding="utf-8").split() == sorted(CATALOGUE)
+
+
+@pytest.mark.parametrize("identifier", CATALOGUE)
+def test_each_rule_explains_itself(identifier):
+    rule = CATALOGUE[identifier]
+    assert re.fullmatch(r"[a-z]+\.[a-z0-9]+(-[a-z0-9]+)*", identifier)
+    assert rule.title
+    assert not rule.title.endswith(".")
+    # What it means, why it matters, what to do: more than a line, and readable in a terminal.
+    assert len(rule.explanation.split()) >= 20
+    assert [line for line in rule.explanation.splitlines() if len(line) > 100] == []
+
+
+@pytest.mark.parametrize("identifier", CATALOGUE)
+def test_a_rule_folds_findings_that_exist(identifier):
+    assert set(CATALOGUE[identifier].folds) - set(CATALOGUE) == set()
+    assert identifier not in CATALOGUE[identifier].folds
+
+
+def test_renamed_ids_lead_to_findings_that_exist():
+    assert set(RENAMED.values()) <= set(CATALOGUE)
+
+
+@pytest.fixture(scope="module")
+def expected_ids():
+    files = (path for folder in EXPECTATIONS for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".json"))
+    return set(re.findall(r"""["']([a-z]+\.[a-z0-9-]+)["']""", "\n".join(p.read_text(encoding="utf-8") for p in files)))
+
+
+@pytest.mark.parametrize("identifier", CATALOGUE)
+def test_some_test_expects_each_finding(identifier, expected_ids):
+    assert identifier in expected_ids

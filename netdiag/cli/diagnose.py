@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from types import FrameType
 
 from netdiag.cli import complain
@@ -95,6 +96,8 @@ def _note_skipped(wanted: Wanted) -> None:
 def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Rung) -> int:
     from netdiag.session import Options, diagnose_endpoints
 
+    if format_ == "text":  # rich is loaded while the network is waited for
+        threading.Thread(target=lambda: import_module("netdiag.report.text"), daemon=True).start()
     options = Options(
         proxy=args.proxy,
         credentials=credentials(args.proxy_user),

@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from netdiag.model import Target, UsageError
-from netdiag.profile import Profile, expand_profile
+
+if TYPE_CHECKING:
+    from netdiag.profile import Profile
 
 #: Room for a hundred thousand names; more is a wrong file.
 MAX_BYTES = 8_000_000
@@ -63,6 +66,8 @@ def gather(
                 complain(f"{where}{error}")
                 problems += 1
     for name in profiles:
+        from netdiag.profile import expand_profile
+
         try:
             profile = expand_profile(name, settings)
         except UsageError as error:

@@ -1,4 +1,4 @@
-"""DNS: what an application gets for a name, and what each name server answers by itself.
+"""DNS: what each name server answers by itself.
 
 Contract: one observation per lookup, a failure for every kind of trouble, no judgement. Questions to one server go
 out together over one connected UDP socket, so that other hosts' datagrams never arrive and ICMP errors do. Answers
@@ -8,7 +8,6 @@ are hostile: id and question must match (RFC 5452 §9.1), strays are counted, ev
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import struct
 import time
@@ -21,67 +20,13 @@ import msgspec
 from netdiag.model import DnsObservation, Failure, FailureKind, Flow
 from netdiag.probes import failure
 from netdiag.probes.dns_message import Answer, Question, parse, read
-from netdiag.probes.hosts import hosts_entries
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, Stream, flow_of
 
-__all__ = ["ask", "hosts_entries", "lookup", "name_servers"]
-
-PORT = 53
 #: The first wait for an answer, doubled each time: a lost datagram costs a second, as with Windows' own client.
 RESEND_S = 1.0
 #: Datagrams on the connected socket that answer none of our questions: more than this is a flood, not an accident.
 MAX_STRAYS = 64
-#: glibc asks 3 and Windows all of each adapter; a longer list is a mistake we need not repeat in full.
-MAX_NAME_SERVERS = 8
-#: RFC 3879 deprecated it, but Windows lists fec0:0:0:ffff::1 to ::3 on every adapter that was given no IPv6 server.
-_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
-
-
-def lookup(machine: Machine, name: str, step: Step) -> DnsObservation:
-    """What an application on this machine gets for ``name``. Blocks for as long as the system's resolver does."""
-    watch = Stopwatch()
-    addresses: tuple[str, ...] = ()
-    failed: Failure | None = None
-    try:
-        addresses = machine.net.lookup(name)
-        if not addresses:
-            failed = Failure(kind="no-answer", step="lookup", detail="the system gave no address")
-    except UnicodeError as error:  # a label over 63 octets or an empty one never leaves Python's idna codec
-        failed = Failure(kind="nxdomain", step="lookup", detail=f"not a host name: {error}")
-    except OSError as error:  # socket.gaierror is one
-        failed = failure.from_exception(error, "lookup")
-    return DnsObservation(
-        **step._asdict(),
-        started=watch.started,
-        took_s=watch.took_s,
-        outcome="failed" if failed else "ok",
-        failure=failed,
-        asker="system",
-        name=name,
-        addresses=addresses,
-    )
-
-
-def name_servers(machine: Machine) -> tuple[Address, ...]:
-    """The name servers that ``machine`` is configured with, in its order; none when the system names none."""
-    if machine.name_servers is not None:
-        return machine.name_servers
-    import dns.resolver  # slow: it brings the HTTP and QUIC transports along
-
-    try:
-        configured = dns.resolver.Resolver(configure=True).nameservers
-    except (dns.resolver.NoResolverConfiguration, OSError, ValueError):
-        return ()
-    servers = (Address(server, PORT) for server in configured if isinstance(server, str) and _usable(server))
-    return tuple(dict.fromkeys(servers))[:MAX_NAME_SERVERS]
-
-
-def _usable(server: str) -> bool:
-    try:
-        return ipaddress.ip_address(server) not in _SITE_LOCAL
-    except ValueError:
-        return False
 
 
 def ask(

@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from netdiag.pki.trust import TrustStore
 from netdiag.probes.net import Address, Net
+
+if TYPE_CHECKING:
+    from netdiag.pki.trust import TrustStore
 
 
 def hosts_path() -> Path:

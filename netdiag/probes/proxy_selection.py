@@ -20,7 +20,6 @@ from netdiag.model import Failure, ProxySelection, Target, UsageError
 from netdiag.probes.bounded import bounded
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Deadline, Step, Stopwatch
-from netdiag.probes.pac import PacError, evaluate, load
 
 ProxyScheme = Literal["http", "https", "socks5"]
 
@@ -247,6 +246,8 @@ def _same_address(address: _Ip, text: str) -> bool:
 
 def _from_pac(machine: Machine, location: str, target: Target, deadline: Deadline, origin: str) -> Choice:
     """What a PAC script says. ``origin`` is the setting that names the script."""
+    from netdiag.probes.pac import PacError, evaluate, load  # urllib and subprocess, which few runs need
+
     because = f"PAC {without_credentials(location)}" + ("" if origin == "--proxy" else f" ({origin})")
     answer = ""
     try:
@@ -267,6 +268,8 @@ def parse_pac_answer(answer: str) -> tuple[ProxyServer, ...]:
 
     What stands after DIRECT is never used. ``PacError`` when the answer names nothing that can be used.
     """
+    from netdiag.probes.pac import PacError
+
     servers: list[ProxyServer] = []
     problems: list[str] = []
     for element in filter(None, (part.strip() for part in answer.split(";"))):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
 from netdiag.model import RUNGS, Route, Rung, Target
-from netdiag.pki.trust import TrustStore
 from netdiag.probes.machine import Machine
-from netdiag.probes.net import Deadline
+from netdiag.probes.net import Address, Deadline
 from netdiag.session.log import Log
 from netdiag.session.options import RUN_LIMIT_S, Options
 
@@ -20,6 +21,20 @@ _SCHEME_RUNGS: dict[str, tuple[Rung, ...]] = {
 }
 
 
+if TYPE_CHECKING:  # large, and not needed before a chain is verified
+    from netdiag.pki.trust import TrustStore
+
+#: Name servers, each with whether applications on this machine ask it too.
+Servers = tuple[tuple[Address, bool], ...]
+
+
+class Trust(NamedTuple):
+    """The store in use, and the roots of the public WebPKI."""
+
+    store: TrustStore
+    public: TrustStore
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One run against one target."""
@@ -27,8 +42,10 @@ class Context:
     target: Target
     options: Options
     machine: Machine
-    store: TrustStore
-    public: TrustStore
+    #: Loaded beside the first network wait.
+    trust: Future[Trust]
+    #: Found out beside the system's own lookup.
+    servers: Callable[[], Servers]
     progress: Callable[[Target, Rung], None]
     log: Log = field(default_factory=Log)
     deadline: Deadline = field(default_factory=lambda: Deadline(RUN_LIMIT_S))

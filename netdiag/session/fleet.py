@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 
 from netdiag.model import Report, Rung, Target
-from netdiag.pki.trust import TrustStore, load_trust, public_roots
 from netdiag.probes.machine import Machine
+from netdiag.probes.names import name_servers
+from netdiag.probes.net import Address
 from netdiag.probes.proxy_selection import parse_proxy
-from netdiag.session.context import Context
+from netdiag.session.context import Context, Servers, Trust
 from netdiag.session.ladder import Run
 from netdiag.session.options import Options
+from netdiag.session.preload import preload
 from netdiag.session.target import parse_server, parse_target
 from netdiag.session.tasks import spawn
 
@@ -59,26 +63,47 @@ def diagnose_endpoints(
     ``progress`` is called with a target and the rung that it has reached, from several threads.
     """
     options, machine = options or Options(), machine or Machine()
-    for text in options.resolvers:
-        parse_server(text)
+    added = tuple(parse_server(text) for text in options.resolvers)
     if options.proxy not in ("system", "none") and not options.proxy.startswith("pac:"):
         parse_proxy(options.proxy)
     parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
-    store = options.trust if isinstance(options.trust, TrustStore) else load_trust(options.trust)
-    public = machine.public_roots or public_roots()
+    trust = _load_trust(options, machine)
+    servers = functools.cache(lambda: _servers(machine, added))
+    preload(options.until)
 
     def start(target: Target) -> Run:
         context = Context(
             target=target,
             options=options,
             machine=machine,
-            store=store,
-            public=public,
+            trust=trust,
+            servers=servers,
             progress=progress or (lambda _target, _rung: None),
         )
         return Run(context, command)
 
     yield from _reports(parsed, start, cancel or threading.Event())
+
+
+def _load_trust(options: Options, machine: Machine) -> Future[Trust]:
+    """The stores, on their way. Files and folders that the user named are loaded at once, since they may be wrong."""
+
+    def load() -> Trust:
+        from netdiag.pki.trust import load_trust, public_roots
+
+        store = load_trust(options.trust) if isinstance(options.trust, tuple) else options.trust
+        return Trust(store, machine.public_roots or public_roots())
+
+    if isinstance(options.trust, tuple) and set(options.trust) <= {"system", "certifi"}:
+        return spawn(load)
+    loaded: Future[Trust] = Future()
+    loaded.set_result(load())
+    return loaded
+
+
+def _servers(machine: Machine, added: Sequence[Address]) -> Servers:
+    configured = name_servers(machine)
+    return tuple((server, True) for server in configured) + tuple((s, False) for s in added if s not in configured)
 
 
 def _reports(targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> Iterator[Report]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from netdiag import __version__
@@ -20,7 +22,11 @@ from netdiag.model import (
     TlsObservation,
     Tool,
 )
-from netdiag.rules import Seen, conclude, findings
+
+if TYPE_CHECKING:
+    from netdiag.rules import Seen
+
+# The rules are imported where they judge: preload.py has loaded them by then.
 
 _TYPES: dict[Rung, type[Observation]] = {
     "dns": DnsObservation,
@@ -44,6 +50,8 @@ def judge(
     internal_errors: tuple[str, ...] = (),
 ) -> Report:
     """The report over what was seen. ``last_rung`` is the one that shows whether the target can be used."""
+    from netdiag.rules import Seen, conclude, findings
+
     seen = Seen(target, route, observations)
     found = findings(seen)
     goal = _TYPES[last_rung]
@@ -68,6 +76,8 @@ def judge(
 
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules."""
+    from netdiag.rules import Seen, conclude, findings
+
     seen = Seen(report.target, report.route, report.observations)
     found = findings(seen)
     tested = report.verdict.status != "inconclusive"

@@ -9,13 +9,14 @@ from concurrent.futures import Future
 from functools import partial
 
 from netdiag.model import DnsObservation, Report, Route
-from netdiag.probes import dns, proxy_selection
-from netdiag.probes.net import Address, Step
+from netdiag.probes import names, proxy_selection
+from netdiag.probes.hosts import hosts_entries
+from netdiag.probes.net import Step
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.session.context import Context
 from netdiag.session.judgement import judge
 from netdiag.session.resolution import SHARED_SILENCE_S
-from netdiag.session.target import is_address, parse_server
+from netdiag.session.target import is_address
 from netdiag.session.tasks import spawn
 from netdiag.session.way import Way
 
@@ -69,11 +70,10 @@ class Run:
         context.progress(context.target, "machine")
         proxies = self._select_proxy()
         localhost = self._look_at_names()
-        servers = self._name_servers(proxies)
-        direct = Way(context, servers)
+        direct = Way(context)
         if proxies:
             self._route = "proxy"
-            self._ways = (Way(context, servers, proxies), direct)
+            self._ways = (Way(context, proxies), direct)
         else:
             self._ways = (direct,)
         effective, *others = self._ways
@@ -111,18 +111,7 @@ class Run:
         """What the hosts file says of the target, and whether localhost is sane (guide: registration fails without)."""
         context = self._context
         if not is_address(context.target.host):
-            context.log.add(dns.hosts_entries(context.machine, context.target.host, Step("dns.hosts-file")))
+            context.log.add(hosts_entries(context.machine, context.target.host, Step("dns.hosts-file")))
         if context.target.host == "localhost":
             return None
-        return spawn(partial(dns.lookup, context.machine, "localhost", Step("dns.localhost")))
-
-    def _name_servers(self, proxies: tuple[ProxyServer, ...]) -> tuple[tuple[Address, bool], ...]:
-        """The servers to ask, each with whether applications on this machine ask it too."""
-        context = self._context
-        hosts = (context.target.host, *(proxy.host for proxy in proxies))
-        if all(is_address(host) for host in hosts):
-            return ()
-        configured = dns.name_servers(context.machine)
-        added = (parse_server(text) for text in context.options.resolvers)
-        servers = dict.fromkeys(configured, True) | {s: False for s in added if s not in configured}
-        return tuple(servers.items())
+        return spawn(partial(names.lookup, context.machine, "localhost", Step("dns.localhost")))

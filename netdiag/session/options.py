@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from netdiag.model import Rung
-from netdiag.pki.trust import TrustStore
+
+if TYPE_CHECKING:
+    from netdiag.pki.trust import TrustStore
 
 #: One network wait, in seconds.
 DEFAULT_TIMEOUT_S = 8.0

@@ -27,14 +27,11 @@ class UnreachableError(Exception):
 class Reach:
     """Resolves and connects once. ``finish`` collects what was still open when the first address had answered."""
 
-    def __init__(
-        self, context: Context, host: str, port: int, route: Route, servers: tuple[tuple[Address, bool], ...]
-    ) -> None:
+    def __init__(self, context: Context, host: str, port: int, route: Route) -> None:
         self._context = context
         self._host = host
         self._port = port
         self._route: Route = route
-        self._servers = servers
         self._resolution: Resolution | None = None
         self._race: Race | None = None
         self._racing: Future[None] | None = None
@@ -44,7 +41,7 @@ class Reach:
         """The host's addresses, and the observation they come from. Raises ``UnreachableError``."""
         if is_address(self._host):
             return (self._host,), None
-        self._resolution = Resolution(self._context, self._host, self._route, self._servers)
+        self._resolution = Resolution(self._context, self._host, self._route)
         addresses, origin = self._resolution.addresses()
         if not addresses:
             raise UnreachableError("dns", f"no address is known for {self._host}")

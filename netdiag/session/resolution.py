@@ -11,8 +11,9 @@ from functools import partial
 import msgspec
 
 from netdiag.model import DnsObservation, Failure, Route
-from netdiag.probes import dns
-from netdiag.probes.net import Address, Step, Stopwatch
+from netdiag.probes import names
+from netdiag.probes.machine import Machine
+from netdiag.probes.net import Address, Deadline, Step, Stopwatch
 from netdiag.session.context import Context
 from netdiag.session.tasks import spawn
 
@@ -31,10 +32,18 @@ FAIR_CHANCE_RATIO = 1.5
 SYSTEM = "system"
 
 
+def _ask_server(
+    machine: Machine, server: Address, host: str, deadline: Deadline, step: Step, *, configured: bool
+) -> tuple[DnsObservation, ...]:
+    from netdiag.probes import dns  # large: it is loaded while the system's own lookup waits
+
+    return dns.ask(machine, server, host, deadline, step, configured=configured)
+
+
 class Resolution:
     """The lookups of one name. ``addresses`` ends as soon as the way can go on; ``finish`` collects what was left."""
 
-    def __init__(self, context: Context, host: str, route: Route, servers: tuple[tuple[Address, bool], ...]) -> None:
+    def __init__(self, context: Context, host: str, route: Route) -> None:
         self._context = context
         self._host = host
         self._route = route
@@ -46,13 +55,13 @@ class Resolution:
         self._prefix = prefix
         machine = context.machine
         step = Step(f"{prefix}.{SYSTEM}", route=route)
-        self._ask(SYSTEM, True, lambda: (dns.lookup(machine, host, step),))
-        for server, configured in servers:
+        self._ask(SYSTEM, True, lambda: (names.lookup(machine, host, step),))
+        for server, configured in context.servers():
             asked = Step(f"{prefix}.{server}", route=route)
             self._ask(
                 str(server),
                 configured,
-                partial(dns.ask, machine, server, host, context.wait(), asked, configured=configured),
+                partial(_ask_server, machine, server, host, context.wait(), asked, configured=configured),
             )
 
     def addresses(self) -> tuple[tuple[str, ...], str | None]:

@@ -99,10 +99,10 @@ def verified_stream(context: Context, stream: Stream, address: Address, deadline
 
 def _verify(context: Context, seen: TlsObservation, host: str, identifier: str) -> ChainObservation:
     context.progress(context.target, "chain")
-    machine = context.machine
+    machine, trust = context.machine, context.trust.result()
     step = Step(identifier, seen.id, seen.route)
     return chain_probe.verify(
-        seen, host, context.store, context.public, machine.clock(), step, net=machine.net, deadline=context.wait()
+        seen, host, trust.store, trust.public, machine.clock(), step, net=machine.net, deadline=context.wait()
     )
 
 

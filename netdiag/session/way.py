@@ -9,16 +9,20 @@ from __future__ import annotations
 import threading
 import traceback
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from netdiag.model import ProxyObservation, Route, Rung, TcpObservation
-from netdiag.probes import proxy as proxy_probe
-from netdiag.probes.https import fetch
 from netdiag.probes.net import Address, Step, Stream
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.session.context import Context
 from netdiag.session.reach import Reach, UnreachableError
-from netdiag.session.secure import Secured, secure, secure_proxy, verified_stream
 from netdiag.session.target import is_address
+
+if TYPE_CHECKING:
+    from netdiag.session.secure import Secured
+
+# secure, the proxy probe and the https probe bring large libraries along. Each is imported by the rung that needs it:
+# preload.py has begun to load it by then, beside the first network wait.
 
 
 class _Stopped(Exception):  # noqa: N818 - control flow inside this file, not an error
@@ -28,9 +32,7 @@ class _Stopped(Exception):  # noqa: N818 - control flow inside this file, not an
 class Way:
     """One route of one run: straight, or through the first of ``proxies`` that can be reached."""
 
-    def __init__(
-        self, context: Context, servers: tuple[tuple[Address, bool], ...], proxies: tuple[ProxyServer, ...] = ()
-    ) -> None:
+    def __init__(self, context: Context, proxies: tuple[ProxyServer, ...] = ()) -> None:
         self.route: Route = "proxy" if proxies else "direct"
         self.done = threading.Event()
         self._ended = False  # unlike ``done``, which a cancelled run sets as well
@@ -38,7 +40,6 @@ class Way:
         self.arrived = False
         self.rung: Rung = "dns"
         self._context = context
-        self._servers = servers
         self._proxies = proxies
         self._proxy: ProxyServer | None = None  # the one that was reached
         self._reaches: list[Reach] = []
@@ -87,6 +88,8 @@ class Way:
         if self._proxy:
             stream, parent = self._tunnel(stream, tcp.id)
         if context.wants("tls"):
+            from netdiag.session.secure import secure
+
             self._enter("tls")
             address = Address(context.target.host, context.target.port) if self._proxy else self._address
             self._secured = secure(context, stream, address, self.route, parent, self._another_stream)
@@ -108,7 +111,7 @@ class Way:
         candidates = candidates or [(target.host, target.port, None)]
         for last, (host, port, proxy) in enumerate(candidates, 1 - len(candidates)):
             self._enter("dns")
-            reach = Reach(self._context, host, port, self.route, self._servers)
+            reach = Reach(self._context, host, port, self.route)
             self._reaches.append(reach)
             try:
                 addresses, origin = reach.resolve()
@@ -133,6 +136,8 @@ class Way:
     # -- the proxy
 
     def _to_proxy(self, stream: Stream, parent: str | None = None) -> Stream:
+        from netdiag.session.secure import secure_proxy
+
         assert self._proxy
         return self._keep(secure_proxy(self._context, stream, self._address, parent, self._proxy.host))
 
@@ -152,10 +157,12 @@ class Way:
         return tunnelled, observation.id
 
     def _open_tunnel(self, dial: Callable[[], Stream], parent: str | None) -> tuple[ProxyObservation, Stream | None]:
+        from netdiag.probes.proxy import tunnel
+
         assert self._proxy
         target = self._context.target
         step = Step("proxy.tunnel", parent, self.route)
-        return proxy_probe.tunnel(dial, self._proxy, target.host, target.port, self._context.wait(), step)
+        return tunnel(dial, self._proxy, target.host, target.port, self._context.wait(), step)
 
     def _another_stream(self) -> Stream:
         """A further connection to the target, for a control. Raises ``OSError``."""
@@ -170,6 +177,8 @@ class Way:
     # -- HTTP
 
     def _fetch(self, stream: Stream, parent: str) -> None:
+        from netdiag.probes.https import fetch
+
         context, target = self._context, self._context.target
         first = [stream]
         trusted = self._secured is None or self._secured.trusted
@@ -191,10 +200,13 @@ class Way:
 
     def _open_redirected(self, scheme: str, host: str, port: int) -> Stream:
         """A connection for a redirect to another place, on this way. Raises ``OSError``."""
+        from netdiag.probes.proxy import tunnel
+        from netdiag.session.secure import verified_stream
+
         context = self._context
         wait = context.wait()
         if self._proxy:
-            observation, stream = proxy_probe.tunnel(self._dial, self._proxy, host, port, wait, Step("redirect"))
+            observation, stream = tunnel(self._dial, self._proxy, host, port, wait, Step("redirect"))
             if stream is None:
                 raise ConnectionError(observation.failure.detail if observation.failure else "the proxy refused")
         else:

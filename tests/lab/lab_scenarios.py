@@ -8,7 +8,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_services import CERTGEN, DNS_CLOSED, DNS_DEAD, DNS_GOOD, DNS_OTHER, PASSWORD, PROXY, PROXY_NAME, USER
+from lab_services import (
+    CERTGEN,
+    DNS_CLOSED,
+    DNS_DEAD,
+    DNS_GOOD,
+    DNS_GOOD_V6,
+    DNS_OTHER,
+    PASSWORD,
+    PROXY,
+    PROXY_NAME,
+    USER,
+)
 from lab_sites import BY_NAME, FRONTEND
 from lab_topology import FIREWALL, FIREWALL_V6
 from lab_world import HOSTS, SNI_FILTER_PORT, Setting
@@ -77,6 +88,7 @@ _HEALTHY = (
     Scenario("healthy-ipv4", FRONTEND, healthy()),
     Scenario("healthy-ipv6", _SIX.name, healthy()),
     Scenario("healthy-both-families", _DUAL.name, healthy()),
+    Scenario("healthy-dns-over-ipv6", FRONTEND, healthy(), Setting(resolvers=(DNS_GOOD_V6,))),
     Scenario("healthy-tls13-only", "tls13.contoso.test", healthy()),
     Scenario("healthy-slow", "slow.contoso.test", healthy()),
     Scenario("healthy-squid", FRONTEND, healthy(), options=via(3128)),
@@ -211,6 +223,12 @@ _TCP = (
         Setting(routes=(f"prohibit {BY_NAME[FRONTEND].address}",)),
     ),
     Scenario(
+        "tcp-every-other-syn-lost",
+        FRONTEND,
+        impaired("tcp.retransmissions", "unknown"),
+        Setting(forward=f"{_to(FRONTEND)} tcp flags & (syn | ack) == syn numgen inc mod 2 0 drop"),
+    ),
+    Scenario(
         "tcp-dead-ipv6",
         _DUAL.name,
         impaired("tcp.no-reply", "path-device"),
@@ -242,6 +260,12 @@ _TLS = (
         _DUAL.name,
         healthy(),
         Setting(redirect=f"{_to(_DUAL.name)} redirect to :{SNI_FILTER_PORT}"),
+    ),
+    Scenario(
+        "tls-drop-after-hello",
+        FRONTEND,
+        failed("tls.interrupted", "unknown"),
+        Setting(forward=f"{_to(FRONTEND)} ct state established tcp flags & psh == psh drop"),
     ),
     Scenario("tls-closed-after-hello", "hangup.contoso.test", failed("tls.interrupted", "unknown")),
     Scenario("tls-silent-after-hello", "mute.contoso.test", failed("tls.interrupted", "unknown")),
@@ -363,6 +387,32 @@ _PROXY = (
         (*via(3128), "--timeout=5"),  # squid counts its second of connect_timeout generously
     ),
     Scenario("proxy-not-a-proxy", FRONTEND, failed("proxy.not-a-proxy", "proxy"), options=via(3140)),
+    Scenario(
+        "proxy-tls-port-as-plain",
+        FRONTEND,
+        failed("proxy.no-answer", "proxy"),
+        options=via(3134, host=PROXY_NAME),
+        needs=(CERTGEN,),
+    ),
+    Scenario(
+        "proxy-plain-port-as-tls",
+        FRONTEND,
+        failed("tls.handshake-failed", "proxy"),
+        options=("--proxy", f"https://{PROXY}:3128"),
+    ),
+    Scenario(
+        "proxy-certificate-for-another-name",
+        FRONTEND,
+        failed("tls.name-mismatch", "proxy"),
+        options=("--proxy", f"https://{PROXY}:3134"),
+        needs=(CERTGEN,),
+    ),
+    Scenario(
+        "proxy-name-not-found",
+        FRONTEND,
+        failed("proxy.unreachable", "proxy"),
+        options=via(3128, host="noproxy.contoso.test"),
+    ),
     Scenario("proxy-refused", FRONTEND, failed("proxy.unreachable", "proxy"), options=via(3199)),
     Scenario(
         "proxy-silent",

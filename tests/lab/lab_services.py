@@ -19,6 +19,7 @@ CERTGEN = LIB / "security_file_certgen"
 
 #: The honest name server, one with other answers, an address of the DNS machine where nobody listens, and one that
 #: nobody has.
+DNS_GOOD_V6 = "fd10:4::53"
 DNS_GOOD, DNS_OTHER, DNS_CLOSED, DNS_DEAD = "10.10.4.53", "10.10.4.54", "10.10.4.56", "10.10.4.99"
 
 
@@ -109,14 +110,14 @@ http_access deny blocked
 """
 
 
-def named_conf(folder: Path, name: str, address: str) -> str:
+def named_conf(folder: Path, name: str, address: str, address6: str = "none") -> str:
     """A name server: it serves the zones below as the whole of the world, and answers as a recursive server does.
 
     servfail.test is configured, but its file is missing (SERVFAIL); refused.test may be asked by nobody (REFUSED).
     """
     return f"""
 options {{
-  directory "{folder}"; listen-on {{ {address}; }}; listen-on-v6 {{ none; }}; pid-file none;
+  directory "{folder}"; listen-on {{ {address}; }}; listen-on-v6 {{ {address6}; }}; pid-file none;
   session-keyfile none; managed-keys-directory "{folder}"; recursion yes; allow-query {{ any; }};
   allow-recursion {{ any; }}; dnssec-validation no; notify no; minimal-responses yes; empty-zones-enable no;
   max-udp-size 512;

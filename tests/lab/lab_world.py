@@ -21,7 +21,7 @@ from pathlib import Path
 
 import lab_services
 import lab_sites
-from lab_services import DNS_GOOD, DNS_OTHER, KDC, PASSWORD, PROXY, REALM, USER
+from lab_services import DNS_GOOD, DNS_GOOD_V6, DNS_OTHER, KDC, PASSWORD, PROXY, REALM, USER
 from lab_sites import BY_NAME
 from lab_topology import TOPOLOGY, Network, run
 
@@ -177,9 +177,9 @@ class Lab:
     def _names(self) -> None:
         for name, text in lab_services.zones().items():
             self.file(name).write_text(text)
-        for name, address in (("good", DNS_GOOD), ("other", DNS_OTHER)):
+        for name, *addresses in (("good", DNS_GOOD, DNS_GOOD_V6), ("other", DNS_OTHER)):
             conf = self.file(f"named-{name}.conf")
-            conf.write_text(lab_services.named_conf(self.folder, name, address))
+            conf.write_text(lab_services.named_conf(self.folder, name, *addresses))
             self._start("dns", ["named", "-g", "-n", "1", "-c", str(conf)])
 
     def _kdc(self) -> None:
@@ -231,7 +231,7 @@ class Lab:
 
     def _wait(self) -> None:
         listening = {
-            "dns": [(DNS_GOOD, 53), (DNS_OTHER, 53)],
+            "dns": [(DNS_GOOD, 53), (DNS_GOOD_V6, 53), (DNS_OTHER, 53)],
             "proxy": [(KDC, 88), (PROXY, 3140), *((PROXY, squid.port) for squid in lab_services.squids(self.folder))],
             "firewall": [("127.0.0.1", SNI_FILTER_PORT)],
             "server": [("127.0.0.1", 8081), *((s.address, 443) for s in lab_sites.SITES if s.kind != "none")],

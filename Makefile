@@ -1,5 +1,5 @@
 # Needs python3 (3.11 or later) with its venv module, make and git; everything else lands in $(VENV).
-#   make demo | test | lint | bench | lock | clean
+#   make demo | test | lint | bench | lock | readme | clean
 # PYTHON=python3.12 picks an interpreter, EXTRAS=kerberos installs that extra too, PYTEST_ARGS="-k dns" goes to pytest.
 
 PYTHON ?= python3
@@ -17,7 +17,7 @@ ITSELF := .$(if $(EXTRAS),[$(EXTRAS)])
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench lock readme clean
 
 help:
 	@echo "make demo    diagnose an embedded world, healthy and broken, on loopback"
@@ -26,6 +26,7 @@ help:
 	@echo "make format  let ruff rewrite the code"
 	@echo "make bench   speed and size, as ratios"
 	@echo "make lock    write the list of finding ids that the tests compare the catalogue with"
+	@echo "make readme  run the examples of README.md, and write what they print into it"
 	@echo "make clean   remove the virtual environment and every cache"
 
 demo: $(RUN_STAMP)
@@ -51,6 +52,9 @@ bench: $(DEV_STAMP)
 lock: $(DEV_STAMP)
 	$(BIN)/python -c 'from netdiag.rules import CATALOGUE; print(*sorted(CATALOGUE), sep="\n")' > $(VENV)/rule_ids.lock
 	mv $(VENV)/rule_ids.lock tests/unit/rule_ids.lock
+
+readme: $(DEV_STAMP)
+	$(BIN)/python -m tests.readme
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

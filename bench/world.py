@@ -7,22 +7,19 @@ In the namespace the machine's name servers are ours, so that getaddrinfo is par
 from __future__ import annotations
 
 import contextlib
-import datetime
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-
 from bench.servers import Settings
+from netdiag.world.authority import Authority, Leaf
+from netdiag.world.certificates import pem
 
 ZONE = "bench.test"
 #: Documentation addresses (RFC 5737, RFC 3849) on the namespace's own loopback.
@@ -94,39 +91,12 @@ def use_name_servers(folder: Path, *servers: str) -> None:
 
 
 def make_authority(folder: Path) -> tuple[Path, Path]:
-    """A root and a certificate for localhost and everything in the zone: (root's PEM, key and certificate's PEM)."""
-    now = datetime.datetime.now(datetime.UTC)
-    root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Bench Root")])
-    names = [x509.DNSName(name) for name in ("localhost", ZONE, f"*.{ZONE}")]
-
-    def certificate(subject: x509.Name, public: ec.EllipticCurvePublicKey, ca: bool) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(root_name)
-            .public_key(public)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=90))
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root_key.public_key()), critical=False)
-        )
-
-    root = certificate(root_name, root_key.public_key(), True).sign(root_key, hashes.SHA256())
-    leaf = (
-        certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ZONE)]), key.public_key(), False)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    root_file, leaf_file = folder / "root.pem", folder / "server.pem"
-    root_file.write_bytes(root.public_bytes(pem))
-    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    leaf_file.write_bytes(private + leaf.public_bytes(pem))
-    return root_file, leaf_file
+    """A root, and a server for localhost and the whole zone: (root's PEM, PEM of the server's key and chain)."""
+    authority = Authority(folder, time.time())
+    root_file, server_file = folder / "root.pem", folder / "server.pem"
+    root_file.write_bytes(pem(authority.root("private")))
+    authority.write(Leaf(names=("localhost", ZONE, f"*.{ZONE}"), issuer="private"), server_file)
+    return root_file, server_file
 
 
 @contextlib.contextmanager

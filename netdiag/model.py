@@ -1,8 +1,9 @@
 """The values that travel through netdiag: targets, observations, findings, verdicts, reports.
 
 Contract of this file: every type is a frozen, keyword-only msgspec struct that survives a round trip through JSON.
-No I/O, no clock, nothing of netdiag imported. Times are seconds (suffix ``_s``) or milliseconds (``_ms``); ``started``
-is seconds since the Unix epoch. Collections are tuples. Certificates are DER, which JSON carries as base64.
+Beside them stand two pure functions about how names are written. No I/O, no clock, nothing of netdiag imported. Times
+are seconds (suffix ``_s``) or milliseconds (``_ms``); ``started`` is seconds since the Unix epoch. Collections are
+tuples. Certificates are DER, which JSON carries as base64.
 
 Probes, captures and logs produce observations; rules turn observations into findings; renderers print reports.
 An observation has at most one failure, and says nothing about whose fault it is: that is the rules' business.
@@ -11,6 +12,7 @@ An observation has at most one failure, and says nothing about whose fault it is
 from __future__ import annotations
 
 import enum
+import re
 from typing import Literal
 
 import msgspec
@@ -43,7 +45,12 @@ class Target(Struct, frozen=True, kw_only=True):
     @property
     def authority(self) -> str:
         """``host:port``, with brackets around an IPv6 address (RFC 3986 §3.2)."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
+
+
+def authority(host: str, port: int) -> str:
+    """``host:port``, with brackets around an IPv6 address (RFC 3986 §3.2)."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 FailureKind = Literal[
@@ -272,6 +279,16 @@ class CertificateSummary(Struct, frozen=True, kw_only=True):
     aia: tuple[str, ...] = ()
 
 
+def name_part(name: str, key: str) -> str:
+    """The first value of an attribute ("CN", "O") of a subject or issuer; empty where it has none.
+
+    A separator counts only without a backslash before it, and a backslash before a character that is meant goes
+    (RFC 4514 §2.4).
+    """
+    match = re.search(rf"(?:^|(?<!\\)[,+])\s*{key}=((?:\\.|[^,+\\])+)", name)
+    return re.sub(r"\\(.)", r"\1", match[1]).strip() if match else ""
+
+
 FaultKind = Literal[
     "expired",
     "not-yet-valid",
@@ -358,6 +375,17 @@ AnyObservation = (
     | ChainObservation
     | HttpsObservation
 )
+
+#: The rung that each type belongs to, in ladder order.
+RUNG_OF: dict[type[Observation], Rung] = {
+    ProxySelection: "machine",
+    DnsObservation: "dns",
+    TcpObservation: "tcp",
+    ProxyObservation: "proxy",
+    TlsObservation: "tls",
+    ChainObservation: "chain",
+    HttpsObservation: "https",
+}
 
 
 class Severity(enum.StrEnum):

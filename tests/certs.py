@@ -8,6 +8,7 @@ import ipaddress
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
 from netdiag.pki.trust import TrustStore
+from netdiag.world.certificates import key_pem, key_usage, pem
 
 #: The moment that tests judge at: 2026-06-01 12:00 UTC.
 NOW = datetime.datetime(2026, 6, 1, 12, tzinfo=datetime.UTC)
@@ -40,7 +42,11 @@ class Issued:
 
     @property
     def pem(self) -> bytes:
-        return self.cert.public_bytes(serialization.Encoding.PEM)
+        return pem(self.cert)
+
+    @property
+    def key_pem(self) -> bytes:
+        return key_pem(self.key)
 
 
 @functools.cache
@@ -104,7 +110,7 @@ def make(
     if ca is not None:
         extensions.append((x509.BasicConstraints(ca=ca, path_length=path_length), True))
     extensions.append((_usage(bool(ca) if cert_sign is None else cert_sign, server_usage and not ca), True))
-    alternative = [x509.DNSName(host) for host in hosts]
+    alternative: list[x509.GeneralName] = [x509.DNSName(host) for host in hosts]
     alternative += [x509.IPAddress(ipaddress.ip_address(address)) for address in addresses]
     if alternative:
         extensions.append((x509.SubjectAlternativeName(alternative), False))
@@ -145,8 +151,8 @@ def _signed_again(
     return x509.load_der_x509_certificate(der[: -len(signature)] + signature)
 
 
-def authority(common_name: str, issuer: Issued | None = None, **options: object) -> Issued:
-    return make(common_name, issuer, **{"ca": True, **options})  # type: ignore[arg-type]
+def authority(common_name: str, issuer: Issued | None = None, **options: Any) -> Issued:
+    return make(common_name, issuer, **{"ca": True, **options})
 
 
 def store(*roots: Issued, vouched: bool = False) -> TrustStore:
@@ -154,14 +160,5 @@ def store(*roots: Issued, vouched: bool = False) -> TrustStore:
 
 
 def _usage(cert_sign: bool, server: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=server,
-        content_commitment=not cert_sign and not server,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=cert_sign,
-        crl_sign=cert_sign,
-        encipher_only=False,
-        decipher_only=False,
-    )
+    uses = [*(["key_cert_sign", "crl_sign"] if cert_sign else []), *(["digital_signature"] if server else [])]
+    return key_usage(*uses or ["content_commitment"])

@@ -29,10 +29,14 @@ def missing(reason: str) -> NoReturn:
     pytest.skip(reason, allow_module_level=True)
 
 
+def search_path() -> str:
+    """PATH and the folders for servers."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), *_SERVER_FOLDERS])
+
+
 def find_tool(name: str) -> Path | None:
     """The program ``name`` on PATH or in a folder for servers."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_SERVER_FOLDERS])
-    found = shutil.which(name, path=path)
+    found = shutil.which(name, path=search_path())
     return Path(found) if found else None
 
 

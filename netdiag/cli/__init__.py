@@ -11,7 +11,10 @@ failed; 3 inconclusive. Of several, the first of 2, 1, 3, 0 that applies to any 
 from __future__ import annotations
 
 import argparse
+import errno
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -28,6 +31,10 @@ COMMANDS: dict[str, str] = {
     "schema": "the JSON Schema of a report",
     "demo": "an embedded world on loopback, healthy and broken, diagnosed for real",
 }
+
+
+#: What writing to a device that is full, over quota or broken gives.
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else errno.ENOSPC, errno.EIO)
 
 
 class Parser(argparse.ArgumentParser):
@@ -54,10 +61,14 @@ def complain(message: str, *, prog: str = "netdiag", hint: str = "") -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command in ``argv`` (default: the process's own) and return the exit status."""
+    if argv is None and not sys.warnoptions:  # libraries warn developers, not users; python -W shows it
+        warnings.simplefilter("ignore")
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser, chosen = _parser(arguments)
-    args = parser.parse_args(arguments)
+    if sys.stdout is None:  # closed by the shell (>&-), or pythonw: the exit status and --output still count
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays until the end
     try:
+        parser, chosen = _parser(arguments)
+        args = parser.parse_args(arguments)
         status = _load(chosen).run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -78,6 +89,10 @@ def _failed(error: Exception) -> int:
     if isinstance(error, UsageError):
         complain(str(error))
         return 2
+    if isinstance(error, OSError) and error.errno in _CANNOT_WRITE and error.filename is None:
+        silence_stdout()
+        complain(f"stdout: cannot be written: {error.strerror}")
+        return 2
     import traceback
 
     traceback.print_exception(error)
@@ -88,7 +103,6 @@ def _failed(error: Exception) -> int:
 def silence_stdout() -> None:
     """Send what is still to be written to nowhere, so that the interpreter's last flush does not fail."""
     import contextlib
-    import os
 
     with contextlib.suppress(OSError, ValueError):  # not a real file, or closed already
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
         _print_reports(reports, args)
     else:
         right = len(scenes) - wrong
-        print(f"{right} of {len(scenes)} scenes as expected" + (f", {wrong} not" if wrong else ""))  # noqa: T201
+        print(f"{right} of {len(scenes)} scenes as expected" + (f", {wrong} not" if wrong else ""))  # noqa: T201 - the result
     return 1 if wrong else 0
 
 
@@ -119,7 +119,7 @@ def _mark(right: bool, out: TextIO) -> str:
 def _list(scenes: Iterable[Scene]) -> None:
     for scene in scenes:
         text = textwrap.fill(scene.story, 80, initial_indent="    ", subsequent_indent="    ")
-        print(f"{_row(scene.name, scene.expect).rstrip()}\n{text}")  # noqa: T201
+        print(f"{_row(scene.name, scene.expect).rstrip()}\n{text}")  # noqa: T201 - the result
 
 
 def _print_reports(reports: list[Report], args: argparse.Namespace) -> None:

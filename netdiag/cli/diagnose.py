@@ -63,8 +63,8 @@ def run(args: argparse.Namespace, *, command: str, until: Rung) -> int:
     if getattr(args, "list", False):
         return _list(args, wanted, format_)
     if not wanted.targets:
-        if not wanted.problems:
-            complain("there is no target in the files named")
+        if not wanted.problems:  # a profile of which every address lacks a value
+            complain("there is nothing to test (--list shows what is left out)")
         return UNUSABLE
     if not args.quiet:
         _note_skipped(wanted)
@@ -137,22 +137,28 @@ def _collect(found: Iterator[Report], writer: Writer, progress: Progress, cancel
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C sets; the second interrupts as usual."""
+    """An event that the first Ctrl-C, or request to terminate, sets; the second does what it usually does."""
     cancel = threading.Event()
-    before = signal.getsignal(signal.SIGINT)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals}
 
     def first(_number: int, _frame: FrameType | None) -> None:
+        for each in replaced:  # before the event's lock is taken: a second signal in there would wait for it for ever
+            signal.signal(each, before[each])
         cancel.set()
-        signal.signal(signal.SIGINT, before)
 
-    if before is None or threading.current_thread() is not threading.main_thread():
+    # None: somebody else's handler, not set from Python. Ignored: nohup, or a shell's job in the background.
+    replaced = [number for number in signals if before[number] not in (None, signal.SIG_IGN)]
+    if threading.current_thread() is not threading.main_thread():
         yield cancel
         return
-    signal.signal(signal.SIGINT, first)
+    for number in replaced:
+        signal.signal(number, first)
     try:
         yield cancel
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number in replaced:
+            signal.signal(number, before[number])
 
 
 class Writer:

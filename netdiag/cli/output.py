@@ -64,6 +64,8 @@ class Output:
     def _open(self, path: Path) -> None:
         if path.is_dir():
             raise ValueError("it is a folder")
+        if path.exists() and not os.access(path, os.W_OK):  # Windows would refuse to replace it, but only at the end
+            raise ValueError("it is read-only")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe keeps its place
             self._file = path.open("wb")
             return

@@ -60,7 +60,6 @@ class TerminalProgress(Progress):
         self._unicode = unicode
         self._total = total
         self._not_healthy = 0
-        self._rungs: dict[Target, Rung] = {}
         self._lock = threading.Lock()
         console = Console(stderr=True, no_color=not color, highlight=False, emoji=False)
         words = TextColumn("{task.description}", markup=False)

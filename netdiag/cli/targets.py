@@ -98,10 +98,14 @@ def _lines(text: str) -> Iterator[tuple[str, str]]:
         content = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except UnicodeDecodeError:
         raise UsageError(f"{shown}: not a text file (UTF-8)") from None
+    empty = True
     for number, line in enumerate(content.split("\n"), 1):
         target = _COMMENT.sub("", line).strip()
         if target:
+            empty = False
             yield f"{shown}:{number}: ", target
+    if empty:
+        raise UsageError(f"{shown}: there is no target in it")
 
 
 def _read(name: str) -> bytes:

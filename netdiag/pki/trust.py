@@ -119,6 +119,8 @@ def _load_one(spec: str) -> TrustStore:
         return public_roots()
     if spec == "system":
         return _system_store(os.environ.get("SSL_CERT_FILE", ""), os.environ.get("SSL_CERT_DIR", ""))
+    if not spec:
+        raise UsageError("trust store '': it names no file (certifi, system, a file or a directory)")
     path = Path(spec).expanduser()
     try:
         modified = path.stat().st_mtime_ns

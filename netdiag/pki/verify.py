@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netdiag.model import CertificateSummary, ChainFault, Failure
+from netdiag.model import CertificateSummary, ChainFault, Failure, name_part
 from netdiag.pki.checks import element_faults, fault
 from netdiag.pki.facts import Facts, Unreadable
 from netdiag.pki.names import name_problem
-from netdiag.pki.path import MAX_PRESENTED, Built, Path, anchored, build, drive, read_presented
+from netdiag.pki.path import Built, Path, anchored, build, drive, read_presented
 from netdiag.pki.trust import TrustStore
 
 #: SHA-256 of DigiCert Global Root G2 (digicert.com/kb/digicert-root-certificates.htm), which signs the service.
@@ -31,8 +31,7 @@ class Verification:
 
     ``elements`` is the best path, leaf first, with its anchor where one was found; ``faults`` is complete for it.
     ``publicly_trusted``: some path of authorities reaches a public root, whatever the validity times and the host.
-    ``fetched`` maps the SHA-256 of an element that the server did not send to the URL it came from,
-    ``fetch_failures`` a URL to why nothing came. ``exhausted``: a budget ended the search for further paths.
+    ``fetched`` maps the SHA-256 of an element that the server did not send to the URL it came from.
     """
 
     elements: tuple[CertificateSummary, ...]
@@ -41,9 +40,6 @@ class Verification:
     publicly_trusted: bool
     has_digicert_g2: bool
     fetched: dict[str, str] = field(default_factory=dict)
-    fetch_failures: dict[str, Failure] = field(default_factory=dict)
-    candidates: int = 0
-    exhausted: bool = False
 
 
 def verify_chain(
@@ -87,9 +83,6 @@ def verify_chain(
         publicly_trusted=any(_authentic(path, at) for path in built.public_paths),
         has_digicert_g2=has_g2,
         fetched={e.sha256: built.fetched[e.sha256] for e in best.path.elements if e.sha256 in built.fetched},
-        fetch_failures=built.failures,
-        candidates=len(judged),
-        exhausted=built.exhausted or len(presented) > MAX_PRESENTED,
     )
 
 
@@ -171,7 +164,7 @@ def _trust(path: Path, reach: Anchor, built: Built, *, public: TrustStore, sent:
     if path.end == "self-signed":
         detail = "it is self-signed, and not in the trust store" if not last else f"{subject} is not in the trust store"
         return [fault("untrusted-root", last, top, detail, "UntrustedRoot")]
-    if (len(sent) >= 2 and top.summary.is_ca) or _names_a_root(_common_name(top)):
+    if (len(sent) >= 2 and top.summary.is_ca) or _names_a_root(name_part(issuer, "CN")):
         detail = f"its issuer {issuer} is not in the trust store"
         return [fault("untrusted-root", last, top, detail, "PartialChain")]
     detail = f"its issuer {issuer} is neither sent by the server nor in the trust store"
@@ -186,9 +179,3 @@ def _names_a_root(name: str) -> bool:
     """Whether an authority calls itself a root, and not what a root's name merely starts ("X Root - Issuing CA 1")."""
     words = set(re.findall(r"[a-z]+", name.lower()))
     return "root" in words and not words & {"issuing", "intermediate", "sub", "subordinate", "server", "tls"}
-
-
-def _common_name(element: Facts) -> str:
-    """The issuer's common name, empty without one."""
-    match = re.search(r"(?:^|(?<!\\)[,+])CN=((?:\\.|[^,+\\])+)", element.summary.issuer)
-    return match[1] if match else ""

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from netdiag.model import DnsObservation, Failure
 from netdiag.probes import failure
 from netdiag.probes.machine import Machine
+from netdiag.probes.names import MAX_ADDRESSES
 from netdiag.probes.net import Step, Stopwatch
 
 #: A file of this size holds some 30 000 entries; beyond it lie block lists, and reading on would cost a visible wait.
@@ -55,7 +56,7 @@ def addresses_in(data: bytes, name: str) -> tuple[str, ...]:
     """Every address that a hosts file gives for ``name``, each once, in the file's order. Never raises."""
     wanted = _canonical(name.encode("utf-8", errors="replace"))
     found = (address for address, names in _entries(data) if wanted in names)
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(found))[:MAX_ADDRESSES]
 
 
 def _entries(data: bytes) -> Iterator[tuple[str, frozenset[bytes]]]:

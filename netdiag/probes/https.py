@@ -23,12 +23,16 @@ from netdiag import __version__
 from netdiag.model import Failure, HttpHop, HttpsObservation
 from netdiag.probes.failure import from_exception
 from netdiag.probes.net import Deadline, Step, Stopwatch, Stream
+from netdiag.wire.http import decoded
 
 MAX_REDIRECTS = 5  # browsers allow 20; an application's endpoint needs one or two
 MAX_BODY = 64 * 1024  # enough for every block page seen; the rest is not read
 MAX_BODY_TEXT = 4096  # what the report keeps
 MAX_HEADERS = 64
 MAX_HEADER_VALUE = 1024
+MAX_PLACE = 200  # a redirect's address in a sentence
+
+_HEADERS = {"User-Agent": f"netdiag/{__version__}", "Accept": "*/*", "Accept-Encoding": "gzip, deflate"}
 
 #: Opens a stream for a URL: (scheme, host, port) -> Stream. Raises ``OSError``.
 Opener = Callable[[str, str, int], Stream]
@@ -39,28 +43,26 @@ def fetch(
 ) -> HttpsObservation:
     """GET ``url``. Redirects are followed only when the first connection was ``verified``."""
     watch = Stopwatch()
-    adapter = _StreamAdapter(opener, deadline)
-    hops: tuple[HttpHop, ...] = ()
+    adapter = _StreamAdapter(opener, deadline, follows=verified)
     failure: Failure | None = None
-    response: requests.Response | None = None
+    got: requests.Response | None = None
     body, offset = b"", None
     with requests.Session() as session:
         session.trust_env = False
         session.max_redirects = MAX_REDIRECTS
         session.mount("https://", adapter)
         session.mount("http://", adapter)
-        session.headers["User-Agent"] = f"netdiag/{__version__}"
         try:
-            response = session.get(url, stream=True, allow_redirects=verified)
-            offset = _clock_offset(response.headers, clock())
-            body = _read(response)
-        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError, UnicodeError) as error:
-            failure = _failure(error)
-            if response is None and isinstance(error, requests.TooManyRedirects):
-                response = error.response
-        if response is not None:
-            hops = tuple(_hop(earlier) for earlier in response.history[:MAX_REDIRECTS])
+            # Prepared here, since Session.get spends most of its time merging settings that this session has not.
+            asked = requests.Request("GET", url, headers=_HEADERS).prepare()
+            got = session.send(asked, stream=True, allow_redirects=verified)
+            offset = _clock_offset(got.headers, clock())
+            body = _read(got)
+        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError, ValueError) as error:
+            # ValueError: what the libraries below raise for some of what a peer can put into framing and Location.
+            failure = _failure(error, "" if got else adapter.next_place)
         adapter.close()
+    response = adapter.answers[-1] if adapter.answers else None
     return HttpsObservation(
         **step._asdict(),
         started=watch.started,
@@ -73,7 +75,7 @@ def fetch(
         verified=verified,
         status=response.status_code if response is not None else None,
         reason=(response.reason or "")[:200] if response is not None else "",
-        redirects=hops,
+        redirects=tuple(_hop(earlier) for earlier in adapter.answers[:-1]),
         headers=_headers(response.headers) if response is not None else (),
         body=_text(body, response)[:MAX_BODY_TEXT] if response is not None else "",
         body_bytes=len(body),
@@ -85,11 +87,14 @@ def fetch(
 class _StreamAdapter(requests.adapters.HTTPAdapter):
     """A transport for requests that takes its connections from an ``Opener``, one a request."""
 
-    def __init__(self, opener: Opener, deadline: Deadline) -> None:
+    def __init__(self, opener: Opener, deadline: Deadline, *, follows: bool) -> None:
         super().__init__()
+        self._follows = follows
         self._opener = opener
         self._deadline = deadline
         self._streams: list[Stream] = []
+        #: Every answer so far; all but the last were redirects.
+        self.answers: list[requests.Response] = []
         self.first: Stream | None = None
         self.first_byte_s: float | None = None
 
@@ -112,7 +117,16 @@ class _StreamAdapter(requests.adapters.HTTPAdapter):
         answer = connection.getresponse()
         if self.first_byte_s is None:
             self.first_byte_s = time.monotonic() - start
-        return self.build_response(request, answer)
+        response = self.build_response(request, answer)
+        if self._follows and response.is_redirect:  # requests would read all of a body that nobody looks at
+            response.raw = io.BytesIO()
+        self.answers.append(response)
+        return response
+
+    @property
+    def next_place(self) -> str:
+        """Where the last answer redirected to, empty before the first."""
+        return self.answers[-1].headers.get("Location", "")[:MAX_PLACE] if self.answers else ""
 
     def close(self) -> None:
         """Close every stream that was opened."""
@@ -179,10 +193,7 @@ def _read(response: requests.Response) -> bytes:
 
 
 def _text(body: bytes, response: requests.Response) -> str:
-    try:
-        return body.decode(response.encoding or "utf-8", errors="replace")
-    except LookupError:  # a charset that Python does not know
-        return body.decode("utf-8", errors="replace")
+    return decoded(body, response.encoding or "utf-8")
 
 
 def _hop(response: requests.Response) -> HttpHop:
@@ -205,17 +216,28 @@ def _clock_offset(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def _failure(error: Exception) -> Failure:
-    detail = str(error)[:300]
-    if isinstance(error, http.client.RemoteDisconnected):
-        return Failure(kind="eof", step="fetch", detail="the connection was closed without an answer")
+def _failure(error: Exception, place: str) -> Failure:
+    """``place`` is where a redirect led, when the trouble is there: the step is "redirect" then."""
+    detail = " ".join(str(error).split())[:300]
     if isinstance(error, requests.TooManyRedirects):
         return Failure(kind="too-many-redirects", step="fetch", detail=detail)
-    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL | UnicodeError):
-        return Failure(kind="http-malformed", step="fetch", detail=f"redirected to an unusable address: {detail}")
-    if isinstance(error, http.client.HTTPException | urllib3.exceptions.HTTPError | requests.RequestException):
-        cause = error.__cause__ or error.__context__
-        if isinstance(cause, OSError) and not isinstance(cause, http.client.HTTPException):
-            return from_exception(cause, "fetch")
-        return Failure(kind="http-malformed", step="fetch", detail=f"{type(error).__name__}: {detail}")
-    return from_exception(error, "fetch")
+    cause = _cause(error)
+    if isinstance(error, http.client.RemoteDisconnected):
+        failure = Failure(kind="eof", step="fetch", detail="the connection was closed without an answer")
+    elif cause is not None:
+        failure = from_exception(cause, "fetch")
+    else:
+        failure = Failure(kind="http-malformed", step="fetch", detail=f"{type(error).__name__}: {detail}")
+    if not place:
+        return failure
+    return Failure(kind=failure.kind, step="redirect", detail=f"{place}: {failure.detail[:300]}")
+
+
+def _cause(error: BaseException | None) -> OSError | None:
+    """The trouble on the network below the libraries' own exceptions, where there was any."""
+    while error is not None:
+        ours = (requests.RequestException, http.client.HTTPException)  # OSErrors too, some of them
+        if isinstance(error, OSError) and not isinstance(error, ours):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

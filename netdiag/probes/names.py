@@ -18,6 +18,8 @@ from netdiag.probes.net import Address, Step, Stopwatch
 PORT = 53
 #: glibc asks 3 and Windows all of each adapter; a longer list is a mistake we need not repeat in full.
 MAX_NAME_SERVERS = 8
+#: Each is connected to, all at once. Big services answer with 8 or so; a hostile answer over TCP holds thousands.
+MAX_ADDRESSES = 32
 #: RFC 3879 deprecated it, but Windows lists fec0:0:0:ffff::1 to ::3 on every adapter that was given no IPv6 server.
 _SITE_LOCAL = ipaddress.ip_network("fec0::/10")
 RESOLV_CONF = Path("/etc/resolv.conf")
@@ -30,7 +32,7 @@ def lookup(machine: Machine, name: str, step: Step) -> DnsObservation:
     addresses: tuple[str, ...] = ()
     failed: Failure | None = None
     try:
-        addresses = machine.net.lookup(name)
+        addresses = machine.net.lookup(name)[:MAX_ADDRESSES]
         if not addresses:
             failed = Failure(kind="no-answer", step="lookup", detail="the system gave no address")
     except UnicodeError as error:  # a label over 63 octets or an empty one never leaves Python's idna codec

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from netdiag.model import Flow, Route
+from netdiag.model import Flow, Route, authority
 
 
 class Address(NamedTuple):
@@ -22,7 +22,7 @@ class Address(NamedTuple):
     port: int
 
     def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return authority(self.host, self.port)
 
     @property
     def family(self) -> socket.AddressFamily:
@@ -199,7 +199,8 @@ def _sockaddr(address: Address) -> tuple[str, int] | tuple[str, int, int, int]:
         return (address.host, address.port)
     info = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
     sockaddr = info[0][4]
-    return (str(sockaddr[0]), int(sockaddr[1]), int(sockaddr[2]), int(sockaddr[3]))  # type: ignore[misc]
+    # Only IPv6 addresses have zones, and those have four parts (RFC 4007 §11); typeshed allows for IPv4 too.
+    return (str(sockaddr[0]), int(sockaddr[1]), int(sockaddr[2]), int(sockaddr[3]))  # type: ignore[misc] # see above
 
 
 def _getaddrinfo(name: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from netdiag.model import Target
+from netdiag.model import Target, UsageError
 from netdiag.probes.bounded import bounded
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
@@ -42,6 +42,22 @@ _CHILD = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from netdiag.
 
 class PacError(Exception):
     """The script could not be loaded or run, or gave no usable answer. The message is for the reader."""
+
+
+def check(location: str) -> None:
+    """Refuse what a user wrote and what can be no script: ``UsageError`` for a file that cannot be read, say."""
+    try:
+        parts = urllib.parse.urlsplit(location)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            return
+        if not location:
+            raise ValueError("it names no file and no URL")
+        if len(parts.scheme) >= 2 and parts.scheme != "file":
+            raise ValueError("it is no file, and no http or https URL")
+        _read(Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else Path(location))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise UsageError(f"proxy 'pac:{location[:200]}': {reason}") from None
 
 
 def load(machine: Machine, location: str, deadline: Deadline) -> str:

@@ -63,4 +63,4 @@ def _without_network(addresses: Any) -> None:
 
     socket.gethostbyname = one
     socket.gethostbyname_ex = every
-    socket.getaddrinfo = information  # type: ignore[assignment]
+    socket.getaddrinfo = information  # type: ignore[assignment] # a script calls it with less

@@ -33,6 +33,9 @@ _MAX_CHALLENGES = 20
 _NAME = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _PARAMETER = re.compile(rf'({_NAME})\s*=\s*("(?:[^"\\]|\\.)*"|{_NAME})\s*')
 _CHALLENGE = re.compile(rf"({_NAME})(?:\s+(.*))?", re.DOTALL)
+#: What stands between commas. A quote that nobody closes runs to the end: to look for its end again from each later
+#: quote would take quadratic time.
+_PART = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|[^,"])+', re.DOTALL)
 
 
 class UnusableError(Exception):
@@ -57,7 +60,7 @@ def parse_challenges(values: Iterable[str]) -> tuple[Challenge, ...]:
     challenges: list[Challenge] = []
     for value in values:
         current: Challenge | None = None
-        for part in re.findall(r'(?:"(?:[^"\\]|\\.)*"|[^,"]|")+', value):
+        for part in _PART.findall(value):
             item = part.strip()
             parameter = _PARAMETER.fullmatch(item)
             if parameter is None:

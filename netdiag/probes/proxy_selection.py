@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
-from netdiag.model import Failure, ProxySelection, Target, UsageError
+from netdiag.model import Failure, ProxySelection, Target, UsageError, authority
 from netdiag.probes.bounded import bounded
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Deadline, Step, Stopwatch
@@ -32,6 +32,7 @@ _SCHEMES: dict[str, ProxyScheme] = {
 }
 #: Ports a URL without one stands for: RFC 9110 §4.2, RFC 1928 §3.
 _PORTS: dict[ProxyScheme, int] = {"http": 80, "https": 443, "socks5": 1080}
+_SCHEME = re.compile(r"[A-Za-z][\w+.-]*://")
 _HOST = re.compile(r"(?!-)[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 
 #: The longest part of a setting that goes into a report; PAC answers and bypass lists are somebody else's text.
@@ -51,13 +52,19 @@ class ProxyServer:
     @property
     def url(self) -> str:
         """The URL without credentials."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{authority(self.host, self.port)}"
 
 
 def without_credentials(text: str) -> str:
     """``text`` with everything before the last "@" of each word hidden, but for the scheme."""
-    return re.sub(r"([A-Za-z][\w+.-]*://)?\S*@", lambda match: f"{match.group(1) or ''}***@", text)
+
+    def hide(match: re.Match[str]) -> str:
+        word = match.group()
+        secret, at, rest = word.rpartition("@")
+        scheme = _SCHEME.match(secret)
+        return f"{scheme.group() if scheme else ''}***@{rest}" if at else word
+
+    return re.sub(r"\S+", hide, text)
 
 
 def parse_proxy(text: str) -> ProxyServer:
@@ -116,6 +123,10 @@ def _host(text: str) -> str:
     except UnicodeError:
         return ""
     return name.lower() if _HOST.fullmatch(name) else ""
+
+
+#: Elsewhere urllib would only read the environment again, and it is slow to import.
+PLATFORM_HAS_SETTINGS = sys.platform in ("win32", "darwin")
 
 
 class Choice(NamedTuple):
@@ -292,7 +303,7 @@ def parse_pac_answer(answer: str) -> tuple[ProxyServer, ...]:
 def _from_platform(machine: Machine, target: Target, deadline: Deadline) -> Choice:
     """What the settings of Windows or macOS say. Asked for by capability; other systems have only the environment."""
     nothing = Choice("no setting")
-    if not machine.system_settings or target.scheme == "tcp":
+    if not (PLATFORM_HAS_SETTINGS and machine.system_settings) or target.scheme == "tcp":
         return nothing
     name, proxies, bypass = _platform_functions()
     if proxies is None or bypass is None:

@@ -388,7 +388,7 @@ def _system_failure(error: OSError | ValueError) -> Failure:
     """ssl.SSLError is an OSError whose errno is OpenSSL's, not the system's: it needs its own reading."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failure(kind="certificate", step=_STEP, detail=getattr(error, "verify_message", "") or str(error))
-    if isinstance(error, ssl.SSLEOFError):
+    if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):  # the latter until Python 3.11.3 (gh-95494)
         return Failure(kind="eof", step=_STEP, detail="the peer closed the connection during the handshake")
     if isinstance(error, ssl.SSLError):
         reason = error.reason or str(error)

@@ -20,6 +20,7 @@ from netdiag.model import (
     ProxySelection,
     TcpObservation,
     TlsObservation,
+    name_part,
 )
 
 _WORDS: dict[str, str] = {
@@ -57,8 +58,6 @@ _BARE_CODE = re.compile(r"[A-Z_]+")
 #: Shorter than this nobody waited: the system gave up by itself, and its own words say more than the time.
 _A_WAIT_S = 0.05
 
-_COMMON_NAME = re.compile(r"(?:^|[,+])\s*CN=((?:\\.|[^,+\\])+)")
-
 
 def milliseconds(seconds: float) -> str:
     """``31 ms``; from 10 s on in seconds, so that the column keeps its width."""
@@ -80,8 +79,7 @@ def failure_words(failure: Failure, took_s: float = 0.0) -> str:
 
 def common_name(name: str) -> str:
     """The common name of a distinguished name, or all of it where it has none."""
-    match = _COMMON_NAME.search(name)
-    return re.sub(r"\\(.)", r"\1", match[1]).strip() if match else name
+    return name_part(name, "CN") or name
 
 
 def validity(leaf: CertificateSummary, at: float) -> str:

@@ -24,12 +24,30 @@ class _Version(msgspec.Struct, frozen=True):
 
 def dumps(value: object) -> str:
     """Any value of the model (or built of plain types) as indented JSON with a final newline."""
-    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n"
+    return msgspec.json.format(_encoded(value), indent=2).decode() + "\n"
 
 
 def dumps_line(value: object) -> str:
     """Any value of the model as one line of JSON Lines."""
-    return msgspec.json.encode(value).decode() + "\n"
+    return _encoded(value).decode() + "\n"
+
+
+def _encoded(value: object) -> bytes:
+    """JSON has no lone surrogates, which Python puts for bytes of argv, names of files and variables (PEP 383)."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(_without_surrogates(msgspec.to_builtins(value)))
+
+
+def _without_surrogates(value: object) -> object:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, list | tuple):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+    return value
 
 
 def encode(report: Report) -> str:

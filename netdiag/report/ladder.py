@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from netdiag.model import (
+    RUNG_OF,
     RUNGS,
     ChainObservation,
     DnsObservation,
@@ -26,6 +27,7 @@ from netdiag.model import (
     Severity,
     TcpObservation,
     TlsObservation,
+    authority,
 )
 from netdiag.report import facts
 
@@ -85,19 +87,7 @@ def rung_of(observation: Observation, target_host: str) -> Rung:
         return "machine" if mine else "dns"
     if isinstance(observation, TlsObservation):
         return "proxy" if observation.purpose == "proxy" else "tls"
-    for kind, rung in _RUNG_OF.items():
-        if isinstance(observation, kind):
-            return rung
-    return "machine"
-
-
-_RUNG_OF: dict[type[Observation], Rung] = {
-    ProxySelection: "machine",
-    TcpObservation: "tcp",
-    ProxyObservation: "proxy",
-    ChainObservation: "chain",
-    HttpsObservation: "https",
-}
+    return RUNG_OF[type(observation)]
 
 
 def _row(report: Report, rung: Rung, route: Route) -> Row | None:
@@ -207,8 +197,7 @@ def _tcp(here: Sequence[Observation]) -> _Shown:
 
 
 def _place(observation: TcpObservation) -> str:
-    host = f"[{observation.address}]" if ":" in observation.address else observation.address
-    return f"{host}:{observation.port}"
+    return authority(observation.address, observation.port)
 
 
 def _proxy(here: Sequence[Observation]) -> _Shown:

@@ -1,6 +1,16 @@
-"""Observations -> findings. Pure: no I/O, no clock. Importing this package fills the catalogue, in ladder order."""
+"""Observations -> findings. Pure: no I/O, no clock.
 
-from netdiag.rules import dns, tcp, proxy, tls, chain, https  # noqa: F401, I001 - the order is the ladder's
+Importing this package fills the catalogue. Its order is the ladder's, causes before their symptoms: the root cause of
+a report is the first error in this order.
+"""
+
+# ruff: noqa: F401, I001 - these modules are imported for their rules, in the catalogue's order
+from netdiag.rules import dns_local, dns, dns_answers
+from netdiag.rules import tcp
+from netdiag.rules import proxy_reach, proxy
+from netdiag.rules import tls_certificate, tls_causes, tls
+from netdiag.rules import chain_clock, chain, chain_policy
+from netdiag.rules import https
 from netdiag.rules.registry import CATALOGUE, RENAMED, Hit, Rule, findings, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.verdict import conclude

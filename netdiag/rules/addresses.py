@@ -5,6 +5,7 @@ Contract: pure functions of text; what is no address is none of these things, an
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterable, Sequence
 
@@ -29,11 +30,13 @@ _NEAR_PUBLIC = {4: 16, 6: 32}
 _NEAR_PRIVATE = {4: 24, 6: 64}
 
 
+@functools.lru_cache(maxsize=1024)
 def is_private(address: str) -> bool:
     """Whether ``address`` is reachable only inside some private network."""
     return _within(address, _PRIVATE)
 
 
+@functools.lru_cache(maxsize=1024)
 def is_here(address: str) -> bool:
     """Whether ``address`` is loopback or unspecified, so that a connection never leaves this machine."""
     return _within(address, _HERE)
@@ -44,6 +47,7 @@ def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.I
     return parsed is not None and any(parsed in network for network in networks)
 
 
+@functools.lru_cache(maxsize=1024)
 def parse_address(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address as a value, an IPv4-mapped one as IPv4; None for what is none."""
     try:

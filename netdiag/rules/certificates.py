@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Sequence
 
-from netdiag.model import CertificateSummary, ChainFault, ChainObservation
-
-#: A common name and its value, in which a backslash stands before a comma or plus sign that is meant (RFC 4514 §2.4).
-_COMMON_NAME = re.compile(r"(?:^|(?<!\\)[,+])CN=((?:\\.|[^,+\\])+)")
+from netdiag.model import CertificateSummary, ChainFault, ChainObservation, name_part
 
 
 def counts_as(faults: Sequence[ChainFault]) -> str:
@@ -43,8 +39,7 @@ def details_of(faults: Sequence[ChainFault]) -> str:
 
 def short_name(name: str) -> str:
     """The common name of a distinguished name in RFC 4514 form, else the whole name."""
-    match = _COMMON_NAME.search(name)
-    return re.sub(r"\\(.)", r"\1", match[1]) if match else name or "a certificate without a name"
+    return name_part(name, "CN") or name or "a certificate without a name"
 
 
 def stores_of(chain: ChainObservation) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netdiag.model import Blame, Culprit
 from netdiag.rules.addresses import is_here, is_private
 from netdiag.rules.lookups import Server
+from netdiag.rules.words import few
 
 
 def reason(server: Server) -> str:
@@ -39,7 +40,7 @@ def says(server: Server) -> str:
     """What a server answers, in words."""
     if not server.addresses:
         return "says that it does not exist" if server.cause == "name-not-found" else "has no address for it"
-    return f"gives {join(server.addresses)} ({kind(server.addresses)})"
+    return f"gives {few(server.addresses)} ({kind(server.addresses)})"
 
 
 def kind(addresses: Sequence[str]) -> str:
@@ -51,18 +52,12 @@ def kind(addresses: Sequence[str]) -> str:
 
 def but(server: Server | None) -> str:
     """The contradiction by a server that does have addresses; empty for none."""
-    return f", but name server {server.server} answers {join(server.addresses)}" if server else ""
-
-
-def join(addresses: Sequence[str]) -> str:
-    """At most three of them, for a sentence."""
-    shown = ", ".join(addresses[:3])
-    return f"{shown} and {len(addresses) - 3} more" if len(addresses) > 3 else shown
+    return f", but name server {server.server} answers {few(server.addresses)}" if server else ""
 
 
 def names(servers: Sequence[Server]) -> str:
     """The servers' addresses, for a sentence."""
-    return join([server.server for server in servers])
+    return few([server.server for server in servers])
 
 
 def culprit(servers: Sequence[Server]) -> Culprit | None:

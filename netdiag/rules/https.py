@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from netdiag.model import Blame, ChainObservation, Culprit, HttpsObservation, Severity
+from netdiag.model import Blame, ChainObservation, Culprit, Failure, HttpsObservation, Severity
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -69,7 +69,7 @@ def _product(observation: HttpsObservation) -> str:
 
 
 def _blocks(observation: HttpsObservation) -> bool:
-    """Whether a filter answered: by its status, or in two ways out of product, wording and status.
+    """Whether a filter answered: by its status, or by its wording and one sign more.
 
     A redirect to elsewhere under a certificate that is not the target's is a portal's or a filter's as well.
     """
@@ -77,9 +77,9 @@ def _blocks(observation: HttpsObservation) -> bool:
         return True
     if not observation.verified and _other_host(observation):
         return True
-    wording = bool(_BLOCKED.search(observation.body) or _PORTAL.search(observation.body))
-    signs = (wording, bool(_product(observation)), observation.status in (403, 503))
-    return wording and sum(signs) >= 2
+    blocked, portal = _BLOCKED.search(observation.body), _PORTAL.search(observation.body)
+    signs = (bool(_product(observation)), observation.status in (403, 503), bool(portal and _other_host(observation)))
+    return bool(blocked or portal) and any(signs)
 
 
 def _other_host(observation: HttpsObservation) -> str:
@@ -116,8 +116,8 @@ def block_page(seen: Seen) -> Iterator[Hit]:
     451), or where a user must first log in (status 511, RFC 6585 §6). An application sees a page
     that it cannot use.
 
-    The page was recognised by its wording together with its product's name or its status, or as a
-    redirect to elsewhere under a certificate that is not the target's.
+    The page was recognised by its wording together with its product's name, its status or a redirect
+    to elsewhere, or as a redirect under a certificate that is not the target's.
 
     What to do: ask whoever runs the filter to allow the target's name for this machine, and tell
     them the category or policy that the page names. At a captive portal, log in with a browser, or
@@ -196,7 +196,7 @@ def unexpected_status(seen: Seen) -> Iterator[Hit]:
             )
 
 
-@rule("https.no-answer", "The connection is fine, but no HTTP answer comes", Severity.ERROR)
+@rule("https.no-answer", "The connection is fine, but no usable HTTP answer comes", Severity.ERROR)
 def no_answer(seen: Seen) -> Iterator[Hit]:
     """Connection and TLS came about and the request was sent, but no usable HTTP answer came back.
 
@@ -211,17 +211,32 @@ def no_answer(seen: Seen) -> Iterator[Hit]:
         failure = observation.failure
         if failure is None or failure.kind in ("tls-alert", "certificate"):
             continue
-        happened = {
-            "timeout": f"sends no HTTP answer within {observation.took_s:.1f} s",
-            "reset": "resets the connection after the request",
-            "eof": "closes the connection without an answer",
-            "too-many-redirects": "redirects in a circle",
-        }.get(failure.kind, "answers with something that is not usable HTTP")
-        unknown = failure.kind == "reset"
+        remedy = (
+            "Look at the server's log for the time of this report; if it shows no request, "
+            "ask the network team which device ends the connection."
+        )
+        if failure.step == "redirect":
+            remedy = (
+                "Find out why it redirects there: a portal or filter asks for a login so. If that place is meant, "
+                "it has to be reachable from here too: run netdiag on it."
+            )
         yield Hit(
-            summary=f"{seen.target.authority} {happened}",
-            blame="unknown" if unknown else "server",
-            remedy="Look at the server's log for the time of this report; if it shows no request, "
-            "ask the network team which device ends the connection.",
+            summary=f"{seen.target.authority} {_happened(observation, failure)}",
+            blame="unknown" if failure.kind == "reset" or failure.step == "redirect" else "server",
+            remedy=remedy,
             evidence=(observation,),
         )
+
+
+def _happened(observation: HttpsObservation, failure: Failure) -> str:
+    if failure.step == "redirect":
+        return f"redirects to a place that cannot be used: {failure.detail}"
+    if failure.kind == "too-many-redirects":
+        return "redirects in a circle"
+    if observation.status is not None:
+        return f"answers HTTP {observation.status}, but the answer breaks off: {failure.detail}"
+    return {
+        "timeout": f"sends no HTTP answer within {observation.took_s:.1f} s",
+        "reset": "resets the connection after the request",
+        "eof": "closes the connection without an answer",
+    }.get(failure.kind, "answers with something that is not usable HTTP")

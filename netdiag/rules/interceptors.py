@@ -1,11 +1,12 @@
 """Makers of TLS inspection, recognised by the names that they put into the certificates they issue.
 
 Contract: pure data and one look-up over names as RFC 4514 writes them. A match is a hint about who to ask; that a
-certificate was replaced is decided in ``rules/tls.py``, because a private CA may bear any name.
+certificate was replaced is decided in ``rules/tls_certificate.py``, because a private CA may bear any name.
 """
 
 from __future__ import annotations
 
+import functools
 import re
 
 #: (vendor, pattern over subject or issuer). The first match names the vendor, so the narrow ones come first.
@@ -65,6 +66,7 @@ _VENDORS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 )
 
 
+@functools.lru_cache(maxsize=1024)
 def vendor_of(name: str) -> str:
     """The maker of TLS inspection that a subject or issuer names, empty when it names none."""
     return next((vendor for vendor, pattern in _VENDORS if pattern.search(name)), "")

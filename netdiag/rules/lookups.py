@@ -7,11 +7,12 @@ say "not known" for nearly everything. So its failure is taken as a fact, and it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from netdiag.model import Blame, DnsObservation, DnsRecord, FailureKind
+from netdiag.model import Blame, DnsObservation, DnsRecord, FailureKind, TcpObservation
 from netdiag.rules.seen import Seen
 
 #: Why a lookup gave no address; each is the slug of one rule. The order is from what is certain to what is silent.
@@ -45,17 +46,22 @@ class Server:
     configured: bool
     answers: tuple[DnsObservation, ...]
 
-    @property
+    @functools.cached_property
     def addresses(self) -> tuple[str, ...]:
         """Of every type."""
         return tuple(dict.fromkeys(address for answer in self.answers for address in answer.addresses))
 
-    @property
+    @functools.cached_property
     def records(self) -> tuple[DnsRecord, ...]:
         """Of every type."""
         return tuple(record for answer in self.answers for record in answer.records)
 
-    @property
+    @functools.cached_property
+    def aliases(self) -> tuple[str, ...]:
+        """The names that it leads to by CNAME, in order."""
+        return tuple(dict.fromkeys(canonical(record.value) for record in self.records if record.type == "CNAME"))
+
+    @functools.cached_property
     def deciding(self) -> DnsObservation | None:
         """The failed answer that tells most, None when every type was answered.
 
@@ -69,7 +75,7 @@ class Server:
             order = ("name-not-found", "server-failure", "refused", "timeout", "no-address")
         return next((failed[cause] for cause in order if cause in failed), None)
 
-    @property
+    @functools.cached_property
     def cause(self) -> Cause | None:
         """Why this server is of no use for the name, None when it is."""
         return cause_of(self.deciding) if self.deciding else None
@@ -89,28 +95,38 @@ class Lookups:
     hosts: DnsObservation | None
     servers: tuple[Server, ...]
 
-    @property
+    @functools.cached_property
     def configured(self) -> tuple[Server, ...]:
         """The name servers that applications on this machine ask."""
         return tuple(server for server in self.servers if server.configured)
 
-    @property
+    @functools.cached_property
     def added(self) -> tuple[Server, ...]:
         """The name servers that the user added to compare with."""
         return tuple(server for server in self.servers if not server.configured)
 
-    @property
+    @functools.cached_property
     def hosts_addresses(self) -> tuple[str, ...]:
         """What the hosts file gives for the name."""
         return self.hosts.addresses if self.hosts else ()
 
-    @property
+    @functools.cached_property
+    def private_link(self) -> str:
+        """The private DNS zone that the aliases pass through; empty for none."""
+        for server in self.servers:
+            for alias in server.aliases:
+                labels = alias.split(".")
+                if "privatelink" in labels:
+                    return ".".join(labels[labels.index("privatelink") :])
+        return ""
+
+    @functools.cached_property
     def gave_up(self) -> bool:
         """The run stopped waiting for the system, so its failure is not its own word."""
         failure = self.system.failure if self.system else None
         return failure is not None and failure.kind == "timeout" and failure.detail.startswith("not answered")
 
-    @property
+    @functools.cached_property
     def addresses(self) -> tuple[str, ...]:
         """What an application gets; without the system's word, what it should get."""
         if self.system and self.system.outcome == "ok":
@@ -120,7 +136,7 @@ class Lookups:
         first = next((server.addresses for server in self.configured if server.addresses), ())
         return self.hosts_addresses or first
 
-    @property
+    @functools.cached_property
     def works(self) -> bool | None:
         """Whether an application gets an address; None when nobody knows."""
         if self.addresses:
@@ -128,7 +144,7 @@ class Lookups:
         settled = (self.system and self.system.outcome == "failed") or any(s.cause for s in self.configured)
         return False if settled else None
 
-    @property
+    @functools.cached_property
     def cause(self) -> Cause:
         """Why the name does not work. Only meaningful when it does not."""
         causes = {server.cause for server in self.configured if not server.addresses}
@@ -145,13 +161,13 @@ class Lookups:
         """The configured name servers with this cause."""
         return tuple(server for server in self.configured if server.cause == cause)
 
-    @property
+    @functools.cached_property
     def evidence(self) -> tuple[DnsObservation, ...]:
         """The system's lookup and every name server's failed answer."""
         failed = tuple(answer for server in self.configured for answer in server.answers if answer.outcome == "failed")
         return (*((self.system,) if self.system else ()), *failed)
 
-    @property
+    @functools.cached_property
     def blame(self) -> Blame:
         """The name servers, unless this machine does not let itself ask them or overhears their answer."""
         kinds = {s.deciding.failure.kind for s in self.configured if s.deciding and s.deciding.failure}
@@ -160,8 +176,16 @@ class Lookups:
         return "this-machine" if own or (answered and not kinds) else "dns"
 
 
-def lookups(seen: Seen) -> Iterator[Lookups]:
+def lookups(seen: Seen) -> tuple[Lookups, ...]:
     """One entry for each name that the effective route needs, "localhost" apart: that has a rule of its own."""
+    return seen.derived(_lookups)
+
+
+def _lookups(seen: Seen) -> tuple[Lookups, ...]:
+    return tuple(_each(seen))
+
+
+def _each(seen: Seen) -> Iterator[Lookups]:
     observations = [o for o in seen.effective(DnsObservation) if canonical(o.name) != "localhost"]
     for name in dict.fromkeys(canonical(observation.name) for observation in observations):
         mine = [o for o in observations if canonical(o.name) == name]
@@ -179,3 +203,10 @@ def _servers(observations: Iterable[DnsObservation]) -> Iterator[Server]:
         by_server.setdefault(observation.server, []).append(observation)
     for server, answers in by_server.items():
         yield Server(server, any(answer.configured for answer in answers), tuple(answers))
+
+
+def all_fail(seen: Seen, addresses: Sequence[str]) -> bool:
+    """Whether connections to the addresses were tried on the effective route, and none succeeded."""
+    tried = [tcp for tcp in seen.effective(TcpObservation) if tcp.outcome != "not-run"]
+    mine = [tcp for tcp in tried if tcp.address in addresses]
+    return bool(mine) and all(tcp.outcome == "failed" for tcp in tried)

@@ -89,12 +89,20 @@ def rule(
     return register
 
 
-def findings(seen: Seen) -> tuple[Finding, ...]:
+def findings(seen: Seen, broken: Callable[[str, Exception], None] | None = None) -> tuple[Finding, ...]:
     """Judge what was seen by every rule: findings with symptoms folded into causes, the root cause first.
 
-    The order is severity, then the catalogue's (which follows the ladder), then the order of detection.
+    The order is severity, then the catalogue's (which follows the ladder), then the order of detection. ``broken`` is
+    told of a rule (its id) that raised, which is a bug, and the other rules go on; without it the exception is raised.
     """
-    found = [_finding(entry, hit) for entry in CATALOGUE.values() for hit in entry.check(seen)]
+    found: list[Finding] = []
+    for entry in CATALOGUE.values():
+        try:
+            found += [_finding(entry, hit) for hit in entry.check(seen)]
+        except Exception as error:
+            if broken is None:
+                raise
+            broken(entry.id, error)
     kept = _fold(found, seen)
     kept.sort(key=lambda finding: finding.severity.rank)  # stable: the catalogue's order stays within a severity
     return tuple(kept)

@@ -5,11 +5,12 @@ Contract: pure and immutable. ``Seen`` never decides whether something is a faul
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
 
 from netdiag.model import Observation, Route, Target
 
+T = TypeVar("T")
 O = TypeVar("O", bound=Observation)  # noqa: E741 - the conventional name for "an observation type"
 
 
@@ -21,6 +22,8 @@ class Seen:
         self.route: Route = route
         self.observations = tuple(observations)
         self._by_id = {observation.id: observation for observation in self.observations}
+        self._of: dict[tuple[type[Observation], Route | None], tuple[Observation, ...]] = {}
+        self._derived: dict[Callable[[Seen], object], object] = {}
 
     def get(self, identifier: str) -> Observation | None:
         """The observation with this id."""
@@ -28,7 +31,17 @@ class Seen:
 
     def of(self, kind: type[O], route: Route | None = None) -> tuple[O, ...]:
         """Every observation of a type, in ladder order; with ``route``, only those made on that way."""
-        return tuple(o for o in self.observations if isinstance(o, kind) and (route is None or o.route == route))
+        found = self._of.get((kind, route))
+        if found is None:
+            found = tuple(o for o in self.observations if isinstance(o, kind) and (route is None or o.route == route))
+            self._of[kind, route] = found
+        return cast("tuple[O, ...]", found)
+
+    def derived(self, make: Callable[[Seen], T]) -> T:
+        """The value of a pure function of this object, computed once however many rules ask for it."""
+        if make not in self._derived:
+            self._derived[make] = make(self)
+        return cast("T", self._derived[make])
 
     def effective(self, kind: type[O]) -> tuple[O, ...]:
         """Those made on the way that an application would take. Only they can show why it fails."""

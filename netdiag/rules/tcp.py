@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdiag.model import Culprit, FailureKind, Severity, TcpObservation
+from netdiag.model import Culprit, FailureKind, Severity, TcpObservation, authority
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
+from netdiag.rules.words import few
 
 #: A connection that needed the kernel's first retransmission took at least its initial RTO (RFC 6298 §2: 1 s).
 _INITIAL_RTO_S = 1.0
@@ -39,8 +40,7 @@ def _kind(observation: TcpObservation, *kinds: FailureKind) -> bool:
 
 
 def _named(observations: tuple[TcpObservation, ...] | list[TcpObservation]) -> str:
-    names = [f"[{o.address}]:{o.port}" if ":" in o.address else f"{o.address}:{o.port}" for o in observations]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return few([authority(o.address, o.port) for o in observations])
 
 
 def _own(observation: TcpObservation) -> bool:
@@ -104,7 +104,8 @@ def refused(seen: Seen) -> Iterator[Hit]:
     found = attempts.failed("refused", "reset")
     if found:
         yield Hit(
-            summary=f"{_named(found)} refuses connections (reset)" + attempts.although(),
+            summary=f"{_named(found)} {'refuses' if len(found) == 1 else 'refuse'} connections (reset)"
+            + attempts.although(),
             blame="server",
             remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "
             "ask the network team which firewall rejects the connection.",
@@ -137,7 +138,8 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
         resent = max((o.info.retransmits or 0 for o in found if o.info), default=0)
         syns = f", {resent + 1} SYNs unanswered" if resent else ""
         yield Hit(
-            summary=f"{_named(found)} does not answer at all (waited {waited:.1f} s{syns})" + attempts.although(),
+            summary=f"{_named(found)} {'does' if len(found) == 1 else 'do'} not answer at all "
+            f"(waited {waited:.1f} s{syns})" + attempts.although(),
             blame="path-device",
             remedy=f"Ask the network team to allow TCP port {found[0].port} from this machine to "
             f"{_named(found)}, and to look for dropped packets there; a silent drop is a firewall's."

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netdiag.model import ChainObservation, Culprit, Severity
+from netdiag.model import ChainObservation, Culprit, Severity, name_part
 from netdiag.rules.azure import known_service
 from netdiag.rules.interceptors import vendor_of
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
+from netdiag.rules.words import few
 
 #: Names listed in a summary; the evidence has them all.
 _LISTED = 5
@@ -32,12 +33,9 @@ def _kinds(chain: ChainObservation) -> frozenset[str]:
     return frozenset(fault.kind for fault in chain.faults)
 
 
-def _common_name(name: str) -> str:
-    """CN of an RFC 4514 name, else O, else the whole."""
-    for key in ("CN", "O"):
-        if match := re.search(rf"(?:^|[,+])\s*{key}=((?:\\.|[^,+\\])+)", name):
-            return re.sub(r"\\(.)", r"\1", match[1]).strip()
-    return name
+def _name(name: str) -> str:
+    """CN of a subject or issuer, else O, else the whole."""
+    return name_part(name, "CN") or name_part(name, "O") or name
 
 
 def _vendor(chain: ChainObservation) -> str:
@@ -126,20 +124,20 @@ def intercepted(seen: Seen) -> Iterator[Hit]:
 
 def _intercepted_hit(seen: Seen, chain: ChainObservation, other: ChainObservation | None, service: str) -> Hit:
     host, leaf = seen.target.host, chain.elements[0]
-    issuer, vendor = _common_name(leaf.issuer), _vendor(chain)
+    issuer, vendor = _name(leaf.issuer), _vendor(chain)
     by = f"it was issued by {issuer!r}" + (f" ({vendor})" if vendor else "")
     if leaf.self_signed:
         by = f"it is self-signed by {issuer!r}"
     way, other_way = ("through the proxy", "directly") if chain.route == "proxy" else ("directly", "through the proxy")
     summary = f"The certificate of {host} was replaced on the way: {by}"
     if other is not None:
-        theirs = _common_name(other.elements[0].issuer)
+        theirs = _name(other.elements[0].issuer)
         summary += f" {way}" + (" and also " if theirs == issuer else f", but by {theirs!r} ") + other_way
     elif service:
         summary += f", not by a public authority as {service}'s is"
     broken = bool(_kinds(chain) & (_UNTRUSTED | {"name-mismatch", "bad-signature", "malformed"}))
     device = f"the {vendor} device" if vendor else "the proxy" if chain.route == "proxy" else "the inspecting device"
-    root = _common_name(chain.elements[-1].issuer)
+    root = _name(chain.elements[-1].issuer)
     remedy = f"Exempt {host} from TLS inspection on {device}"
     if broken and not leaf.self_signed:
         remedy += f", or import its root {root!r} into the trusted roots of the local computer"
@@ -189,6 +187,5 @@ def name_mismatch(seen: Seen) -> Iterator[Hit]:
 def _listed(chain: ChainObservation) -> str:
     names = chain.elements[0].names if chain.elements else ()
     if not names:
-        return f"{_common_name(chain.elements[0].subject)} (it lists no names)" if chain.elements else "nobody"
-    rest = len(names) - _LISTED
-    return ", ".join(names[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")
+        return f"{_name(chain.elements[0].subject)} (it lists no names)" if chain.elements else "nobody"
+    return few(names, _LISTED)

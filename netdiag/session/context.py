@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from netdiag.model import RUNGS, Route, Rung, Target
+from netdiag.model import RUNGS, DnsObservation, Route, Rung, Target
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
 from netdiag.session.log import Log
@@ -46,7 +47,11 @@ class Context:
     trust: Future[Trust]
     #: Found out beside the system's own lookup.
     servers: Callable[[], Servers]
+    #: The system's answer for "localhost": one machine has one, whatever the number of targets.
+    localhost: Callable[[], Future[DnsObservation]]
     progress: Callable[[Target, Rung], None]
+    #: Set once a network wait has begun: from then on there is time to spare for what is needed later.
+    waiting: threading.Event
     log: Log = field(default_factory=Log)
     deadline: Deadline = field(default_factory=lambda: Deadline(RUN_LIMIT_S))
 

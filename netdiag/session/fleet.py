@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 
-from netdiag.model import Report, Rung, Target
+from netdiag.model import Report, Rung, Target, UsageError
+from netdiag.probes import names
 from netdiag.probes.machine import Machine
-from netdiag.probes.names import name_servers
-from netdiag.probes.net import Address
+from netdiag.probes.net import Address, Step
 from netdiag.probes.proxy_selection import parse_proxy
 from netdiag.session.context import Context, Servers, Trust
 from netdiag.session.ladder import Run
@@ -24,6 +24,9 @@ from netdiag.session.tasks import spawn
 MAX_AT_ONCE = 100
 #: How often the waiting thread looks whether the user has had enough, in seconds.
 _TICK_S = 0.1
+
+#: Large libraries and the trust stores are loaded beside the first network wait, which begins within this time.
+_FIRST_WAIT_S = 0.5
 
 Progress = Callable[[Target, Rung], None]
 
@@ -64,12 +67,17 @@ def diagnose_endpoints(
     """
     options, machine = options or Options(), machine or Machine()
     added = tuple(parse_server(text) for text in options.resolvers)
-    if options.proxy not in ("system", "none") and not options.proxy.startswith("pac:"):
+    if options.proxy.startswith("pac:"):
+        from netdiag.probes import pac
+
+        pac.check(options.proxy.removeprefix("pac:"))
+    elif options.proxy not in ("system", "none"):
         parse_proxy(options.proxy)
     parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
-    trust = _load_trust(options, machine)
+    localhost = functools.cache(lambda: spawn(lambda: names.lookup(machine, "localhost", Step("dns.localhost"))))
+    trust: Future[Trust] = Future()
+    waiting = threading.Event()
     servers = functools.cache(lambda: _servers(machine, added))
-    preload(options.until)
 
     def start(target: Target) -> Run:
         context = Context(
@@ -78,35 +86,38 @@ def diagnose_endpoints(
             machine=machine,
             trust=trust,
             servers=servers,
+            localhost=localhost,
+            waiting=waiting,
             progress=progress or (lambda _target, _rung: None),
         )
         return Run(context, command)
 
-    yield from _reports(parsed, start, cancel or threading.Event())
+    reports = _reports(parsed, start, cancel or threading.Event())
+    waiting.wait(_FIRST_WAIT_S)
+    preload(options.until)
+    try:
+        trust.set_result(_load_trust(options, machine))
+    except UsageError as error:
+        trust.set_exception(error)  # for the runs that have begun; nobody reads their reports
+        raise
+    yield from reports
 
 
-def _load_trust(options: Options, machine: Machine) -> Future[Trust]:
-    """The stores, on their way. Files and folders that the user named are loaded at once, since they may be wrong."""
+def _load_trust(options: Options, machine: Machine) -> Trust:
+    """The stores. Raises ``UsageError`` for a file or folder that the user named and that holds no certificate."""
+    from netdiag.pki.trust import load_trust, public_roots
 
-    def load() -> Trust:
-        from netdiag.pki.trust import load_trust, public_roots
-
-        store = load_trust(options.trust) if isinstance(options.trust, tuple) else options.trust
-        return Trust(store, machine.public_roots or public_roots())
-
-    if isinstance(options.trust, tuple) and set(options.trust) <= {"system", "certifi"}:
-        return spawn(load)
-    loaded: Future[Trust] = Future()
-    loaded.set_result(load())
-    return loaded
+    store = load_trust(options.trust) if isinstance(options.trust, tuple) else options.trust
+    return Trust(store, machine.public_roots or public_roots())
 
 
 def _servers(machine: Machine, added: Sequence[Address]) -> Servers:
-    configured = name_servers(machine)
+    configured = names.name_servers(machine)
     return tuple((server, True) for server in configured) + tuple((s, False) for s in added if s not in configured)
 
 
 def _reports(targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> Iterator[Report]:
+    """Begin the runs, at most ``MAX_AT_ONCE`` at a time, and return the iterator that waits for their reports."""
     waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
     finished: queue.SimpleQueue[Report] = queue.SimpleQueue()
     running: set[Run] = set()
@@ -126,15 +137,19 @@ def _reports(targets: Sequence[Target], start: Callable[[Target], Run], cancel: 
             running.discard(run)
 
     workers = [spawn(work) for _ in range(min(MAX_AT_ONCE, len(targets)))]
-    for _ in targets:
-        while (report := _get(finished)) is None:
-            for worker in workers:
-                if worker.done():
-                    worker.result()  # a bug in a worker surfaces here instead of hanging the caller
-            if cancel.is_set():
-                for run in tuple(running):
-                    run.cancel()
-        yield report
+
+    def wait() -> Iterator[Report]:
+        for _ in targets:
+            while (report := _get(finished)) is None:
+                for worker in workers:
+                    if worker.done():
+                        worker.result()  # a bug in a worker surfaces here instead of hanging the caller
+                if cancel.is_set():
+                    for run in tuple(running):
+                        run.cancel()
+            yield report
+
+    return wait()
 
 
 def _get(finished: queue.SimpleQueue[Report]) -> Report | None:

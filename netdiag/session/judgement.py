@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -53,9 +55,10 @@ def judge(
     from netdiag.rules import Seen, conclude, findings
 
     seen = Seen(target, route, observations)
-    found = findings(seen)
+    errors = list(internal_errors)
+    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
     goal = _TYPES[last_rung]
-    tested = not internal_errors and any(o.outcome != "not-run" for o in seen.effective(goal))
+    tested = not errors and any(o.outcome != "not-run" for o in seen.effective(goal))
     verdict = conclude(
         target, found, tested=tested, healthy_summary=_healthy(seen, last_rung), not_run=_on(route, not_run)
     )
@@ -70,7 +73,7 @@ def judge(
         findings=found,
         observations=observations,
         not_run=not_run,
-        internal_errors=internal_errors,
+        internal_errors=tuple(errors),
     )
 
 
@@ -89,6 +92,13 @@ def rejudge(report: Report) -> Report:
         not_run=_on(report.route, report.not_run),
     )
     return msgspec.structs.replace(report, findings=found, verdict=verdict)
+
+
+def describe(error: BaseException) -> str:
+    """A bug in one line: the exception and where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
+    return f"{type(error).__name__}: {error} at {places}".replace("\n", " ")
 
 
 def _on(route: Route, not_run: tuple[NotRun, ...]) -> tuple[NotRun, ...]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
-import traceback
 from concurrent.futures import Future
-from functools import partial
 
 from netdiag.model import DnsObservation, Report, Route
-from netdiag.probes import names, proxy_selection
+from netdiag.probes import proxy_selection
 from netdiag.probes.hosts import hosts_entries
 from netdiag.probes.net import Step
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.session.context import Context
-from netdiag.session.judgement import judge
+from netdiag.session.judgement import describe, judge
 from netdiag.session.resolution import SHARED_SILENCE_S
 from netdiag.session.target import is_address
 from netdiag.session.tasks import spawn
@@ -48,8 +47,8 @@ class Run:
         context = self._context
         try:
             self._climb()
-        except Exception:  # noqa: BLE001 - the one place where a bug goes into the report (DESIGN, Errors)
-            context.log.error(traceback.format_exc(limit=-4))
+        except Exception as error:  # noqa: BLE001 - the one place where a bug goes into the report (DESIGN, Errors)
+            context.log.error(describe(error))
         observations, not_run, errors = context.log.close()
         for way in self._ways:
             way.close()
@@ -81,7 +80,7 @@ class Run:
             spawn(way.walk)
         if self._cancelled.is_set():  # between the two lines above
             self.cancel()
-        effective.done.wait()
+        effective.done.wait(context.deadline.remaining())
         for other in others:
             other.done.wait(OTHER_WAY_GRACE_S if effective.arrived else context.deadline.remaining())
         if self._falls_back and not effective.arrived and effective.rung in ("dns", "tcp"):
@@ -92,7 +91,8 @@ class Run:
                 "the run was interrupted" if interrupted else "the other way had its result, so this was not awaited"
             )
         if localhost:
-            context.log.add(localhost.result(timeout=SHARED_SILENCE_S))
+            with contextlib.suppress(TimeoutError):  # a resolver that hangs shows in the target's own lookup
+                context.log.add(localhost.result(timeout=SHARED_SILENCE_S))
 
     def _select_proxy(self) -> tuple[ProxyServer, ...]:
         context, options = self._context, self._context.options
@@ -112,6 +112,4 @@ class Run:
         context = self._context
         if not is_address(context.target.host):
             context.log.add(hosts_entries(context.machine, context.target.host, Step("dns.hosts-file")))
-        if context.target.host == "localhost":
-            return None
-        return spawn(partial(names.lookup, context.machine, "localhost", Step("dns.localhost")))
+        return None if context.target.host == "localhost" else context.localhost()

@@ -7,13 +7,14 @@ import threading
 from concurrent.futures import Future
 
 from netdiag.model import Route, Rung, TcpObservation
+from netdiag.probes.names import MAX_ADDRESSES
 from netdiag.probes.net import Address, SocketStream, Step
 from netdiag.probes.tcp import Race
 from netdiag.session.context import Context
 from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import Resolution
 from netdiag.session.target import is_address
-from netdiag.session.tasks import spawn
+from netdiag.session.tasks import carry_out, spawn
 
 
 class UnreachableError(Exception):
@@ -43,9 +44,11 @@ class Reach:
             return (self._host,), None
         self._resolution = Resolution(self._context, self._host, self._route)
         addresses, origin = self._resolution.addresses()
+        if not addresses and self._resolution.unanswered:
+            raise UnreachableError("dns", f"the system did not look {self._host} up in time")
         if not addresses:
             raise UnreachableError("dns", f"no address is known for {self._host}")
-        return addresses, origin
+        return addresses[:MAX_ADDRESSES], origin
 
     def connect(self, addresses: tuple[str, ...], origin: str | None) -> tuple[SocketStream, TcpObservation]:
         """The first connection to one of the addresses. Raises ``UnreachableError``."""
@@ -58,7 +61,13 @@ class Reach:
         def ended(observation: TcpObservation, stream: SocketStream | None) -> None:
             self._ends.put((context.log.add(observation), stream))
 
-        self._race, self._racing = race, spawn(lambda: race.run(ended))
+        context.waiting.set()
+        self._race = race
+        if len(attempts) == 1:  # nobody to race with, and so no need for a thread
+            self._racing = Future()
+            carry_out(lambda: race.run(ended), self._racing)
+        else:
+            self._racing = spawn(lambda: race.run(ended))
         for _ in attempts:
             observation, stream = self._ends.get(timeout=RUN_LIMIT_S)
             if stream:

@@ -56,6 +56,7 @@ class Resolution:
         machine = context.machine
         step = Step(f"{prefix}.{SYSTEM}", route=route)
         self._ask(SYSTEM, True, lambda: (names.lookup(machine, host, step),))
+        context.waiting.set()
         for server, configured in context.servers():
             asked = Step(f"{prefix}.{server}", route=route)
             self._ask(
@@ -91,6 +92,11 @@ class Resolution:
             if system_failed and who != SYSTEM:  # one server has told why; the others get a fair chance to
                 limit = min(limit, max(SHARED_SILENCE_S, SILENCE_RATIO * (time.monotonic() - start)))
         return fallback or ((), None)
+
+    @property
+    def unanswered(self) -> bool:
+        """The system's own answer has not come."""
+        return SYSTEM in self._pending
 
     def finish(self) -> None:
         """Record what has come in the meantime, and what has not. Waits only to tell silence from haste."""

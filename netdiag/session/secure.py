@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from netdiag.session.context import Context
 from netdiag.session.handshakes import MODERN, Handshakes, Opener, Shaken
 from netdiag.session.tasks import spawn
 
+#: For a thread that the scheduler has kept waiting.
+CONTROL_GRACE_S = 0.05
 #: Chain faults that an operating system may see otherwise: Windows fetches roots and intermediates on demand.
 _ROOT_FAULTS = frozenset({"incomplete", "untrusted-root", "root-missing-locally"})
 
@@ -34,12 +37,13 @@ class Secured:
         return self.shaken.stream
 
     def finish(self) -> None:
-        """Record the control if it has ended; it is never worth waiting for."""
-        if self.control and self.control.done():
-            seen, stream = self.control.result()
-            self.context.log.add(seen)
-            if stream:
-                stream.close()
+        """Record the control. It began before the main handshake, so it has ended, or is not worth waiting for."""
+        if self.control:
+            with contextlib.suppress(TimeoutError):
+                seen, stream = self.control.result(timeout=CONTROL_GRACE_S)
+                self.context.log.add(seen)
+                if stream:
+                    stream.close()
         self.control = None
 
 

@@ -38,11 +38,9 @@ def is_address(host: str) -> bool:
 def parse_server(text: str) -> Address:
     """IP, IP:PORT or [v6]:PORT of a name server; the port defaults to 53. Raises ``UsageError``."""
     try:
-        bare = text.strip("[]")
-        if text.count(":") != 1 and "]:" not in text:
-            return Address(str(ipaddress.ip_address(bare)), 53)
-        host, _, port = text.rpartition(":")
-        return Address(str(ipaddress.ip_address(host.strip("[]"))), _port(port))
+        match = re.fullmatch(r"\[([^\]]*)\](?::(.*))?|([^:]*):([^:]*)", text)
+        host, port = (match[1] or match[3] or "", match[4] if match[2] is None else match[2]) if match else (text, None)
+        return Address(str(ipaddress.ip_address(host)), 53 if port is None else _port(port))
     except ValueError as error:
         raise UsageError(f"{text[:100]!r} is not a name server (IP or IP:PORT): {error}") from None
 

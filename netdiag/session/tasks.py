@@ -13,12 +13,13 @@ T = TypeVar("T")
 def spawn(work: Callable[[], T]) -> Future[T]:
     """Run ``work`` in a daemon thread. Its result or exception is in the future."""
     future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # noqa: BLE001 - it is handed on whole, to whoever waits for the future
-            future.set_exception(error)
-
-    threading.Thread(target=run, daemon=True).start()
+    threading.Thread(target=lambda: carry_out(work, future), daemon=True).start()
     return future
+
+
+def carry_out(work: Callable[[], T], future: Future[T]) -> None:
+    """Run ``work`` here, and put its result or exception into the future."""
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - it is handed on whole, to whoever waits for the future
+        future.set_exception(error)

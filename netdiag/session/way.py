@@ -7,14 +7,15 @@ what depends on it, and the log says so. ``cut`` ends a way that nobody waits fo
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from netdiag.model import ProxyObservation, Route, Rung, TcpObservation
+from netdiag.probes.bounded import bounded
 from netdiag.probes.net import Address, Step, Stream
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.session.context import Context
+from netdiag.session.judgement import describe
 from netdiag.session.reach import Reach, UnreachableError
 from netdiag.session.target import is_address
 
@@ -55,8 +56,8 @@ class Way:
             self.arrived = True
         except _Stopped:
             pass
-        except Exception:  # noqa: BLE001 - a bug must cost one way, not the report (DESIGN, Errors)
-            self._context.log.error(traceback.format_exc(limit=-4))
+        except Exception as error:  # noqa: BLE001 - a bug must cost one way, not the report (DESIGN, Errors)
+            self._context.log.error(describe(error))
         finally:
             self._ended = True
             self.done.set()
@@ -210,7 +211,8 @@ class Way:
             if stream is None:
                 raise ConnectionError(observation.failure.detail if observation.failure else "the proxy refused")
         else:
-            addresses = (host,) if is_address(host) else context.machine.net.lookup(host)
+            lookup = context.machine.net.lookup
+            addresses = (host,) if is_address(host) else bounded(lambda: lookup(host), wait)
             stream = context.machine.net.connect(Address(addresses[0], port), wait)
         self._keep(stream)
         return self._keep(verified_stream(context, stream, Address(host, port), wait)) if scheme == "https" else stream

@@ -225,7 +225,13 @@ class Body:
 def body_text(head: ResponseHead, body: bytes, limit: int = 4096) -> str:
     """The start of a body, decoded with the charset that the Content-Type names, else as UTF-8."""
     match = re.search(r"charset\s*=\s*\"?([\w.:-]+)", head.get("content-type"), re.IGNORECASE)
+    return decoded(body, match.group(1) if match else "utf-8")[:limit]
+
+
+def decoded(body: bytes, charset: str) -> str:
+    """The text of ``body``, whatever it holds and whatever ``charset`` is."""
     try:
-        return body.decode(match.group(1) if match else "utf-8", "replace")[:limit]
-    except (LookupError, UnicodeError):  # an unknown charset, or one that is no text encoding
-        return body.decode("utf-8", "replace")[:limit]
+        text = body.decode(charset, "replace")
+    except (LookupError, ValueError):  # unknown, no text encoding, or one that cannot replace
+        text = body.decode("utf-8", "replace")
+    return text.encode("utf-8", "replace").decode("utf-8")  # UTF-7 and the like can hold lone surrogates

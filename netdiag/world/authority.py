@@ -18,9 +18,10 @@ from typing import Literal
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from netdiag.pki.trust import TrustStore
+from netdiag.world.certificates import ca_usage, distinguished_name, key_pem, key_usage, pem
 
 DAY_S = 86400.0
 
@@ -69,12 +70,12 @@ class _Ca:
 
     def __init__(self, root: tuple[str, str], issuing: tuple[str, str], now: datetime) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
-        self.root = _ca_certificate(_name(*root), self.key, None, now)
+        self.root = _ca_certificate(distinguished_name(*root), self.key, None, now)
         self.intermediate_key = ec.generate_private_key(ec.SECP256R1())
         above = (self.root, self.key)
-        self.intermediate = _ca_certificate(_name(*issuing), self.intermediate_key, above, now)
+        self.intermediate = _ca_certificate(distinguished_name(*issuing), self.intermediate_key, above, now)
         #: The same name and key in a certificate whose basic constraints do not allow to issue.
-        self.no_ca = _ca_certificate(_name(*issuing), self.intermediate_key, above, now, ca=False)
+        self.no_ca = _ca_certificate(distinguished_name(*issuing), self.intermediate_key, above, now, ca=False)
 
 
 class Authority:
@@ -108,9 +109,10 @@ class Authority:
         """The chain that a server presents for ``leaf``, leaf first. The key is the same for all leaves."""
         ca = self._cas[leaf.issuer]
         purpose = ExtendedKeyUsageOID.CLIENT_AUTH if leaf.flaw == "for-clients" else ExtendedKeyUsageOID.SERVER_AUTH
+        organisation = "Contoso Ltd" if leaf.issuer == "private" else "Microsoft Corporation"
         certificate = (
             _builder(
-                _name("Contoso Ltd" if leaf.issuer == "private" else "Microsoft Corporation", leaf.names[0]),
+                distinguished_name(organisation, leaf.names[0]),
                 ca.intermediate.subject,
                 self._leaf_key.public_key(),
                 self._now + timedelta(seconds=leaf.starts_s),
@@ -119,7 +121,7 @@ class Authority:
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in leaf.names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
-            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(key_usage("digital_signature"), critical=True)
             .add_extension(_issued_by(ca.intermediate_key), critical=False)
             .sign(ca.intermediate_key, hashes.SHA256())
         )
@@ -132,9 +134,13 @@ class Authority:
     def _leaf_key(self) -> ec.EllipticCurvePrivateKey:
         return ec.generate_private_key(ec.SECP256R1())
 
+    def write(self, leaf: Leaf, path: Path) -> None:
+        """The key, and the chain that a server presents for ``leaf``, in one PEM file."""
+        path.write_bytes(key_pem(self._leaf_key) + b"".join(pem(entry) for entry in self.issue(leaf)))
+
     def _new_context(self, leaf: Leaf, handshake: Handshake) -> ssl.SSLContext:
         path = self._folder / f"server-{len(self._contexts)}.pem"
-        path.write_bytes(_pem_key(self._leaf_key) + b"".join(_pem(entry) for entry in self.issue(leaf)))
+        self.write(leaf, path)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(path)
         context.num_tickets = 0  # a ticket after the handshake would race with the client's close
@@ -144,7 +150,7 @@ class Authority:
             context.maximum_version = ssl.TLSVersion.TLSv1_2
         if handshake.client_certificate:
             context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(cadata=_pem(self.root("private")).decode())
+            context.load_verify_locations(cadata=pem(self.root("private")).decode())
         return context
 
 
@@ -158,16 +164,6 @@ def _age(context: ssl.SSLContext) -> None:
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = ssl.TLSVersion.TLSv1
         context.maximum_version = ssl.TLSVersion.TLSv1
-
-
-def _name(organisation: str, common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
 
 
 def _builder(
@@ -199,7 +195,7 @@ def _ca_certificate(
     return (
         _builder(subject, issuer_name, key.public_key(), now - span, now + span)
         .add_extension(x509.BasicConstraints(ca=ca, path_length=0 if issuer and ca else None), critical=True)
-        .add_extension(_key_usage(ca=True), critical=True)
+        .add_extension(ca_usage(), critical=True)
         .add_extension(_issued_by(signer), critical=False)
         .sign(signer, hashes.SHA256())
     )
@@ -215,27 +211,3 @@ def _tampered(certificate: x509.Certificate) -> x509.Certificate:
 
 def _issued_by(key: ec.EllipticCurvePrivateKey) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-
-
-def _key_usage(*, ca: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not ca,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=ca,
-        crl_sign=ca,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

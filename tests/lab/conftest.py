@@ -28,7 +28,9 @@ def lab() -> Iterator[Lab]:
     support.require_files(*HELPERS)
     world = Lab()
     try:
-        world.open()
-        yield world
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", support.search_path())  # tools start each other by name
+            world.open()
+            yield world
     finally:
         world.close()

@@ -10,31 +10,18 @@ import msgspec
 from lab_scenarios import Expect
 
 from netdiag.model import (
+    RUNG_OF,
     RUNGS,
     AnyObservation,
     ChainObservation,
-    DnsObservation,
     HttpsObservation,
-    ProxyObservation,
-    ProxySelection,
     Report,
-    Rung,
     TcpObservation,
     TlsObservation,
 )
 from netdiag.session import rejudge
 
 GOLDEN = Path(__file__).parent.parent / "unit" / "golden"
-
-_RUNG: dict[type, Rung] = {
-    ProxySelection: "machine",
-    DnsObservation: "dns",
-    TcpObservation: "tcp",
-    ProxyObservation: "proxy",
-    TlsObservation: "tls",
-    ChainObservation: "chain",
-    HttpsObservation: "https",
-}
 
 _DATE = "Mon, 01 Jun 2026 00:00:00 GMT"
 #: What servers put into their texts that differs from run to run: dates (RFC 9110 §5.6.7) and nonces.
@@ -71,7 +58,7 @@ def normalised(report: Report) -> Report:
     """
     rungs = {rung: i for i, rung in enumerate(RUNGS)}
     observations = tuple(
-        sorted((_observation(o) for o in report.observations), key=lambda o: (rungs[_rung(o)], o.route, o.id))
+        sorted((_observation(o) for o in report.observations), key=lambda o: (rungs[RUNG_OF[type(o)]], o.route, o.id))
     )
     return rejudge(
         msgspec.structs.replace(
@@ -82,10 +69,6 @@ def normalised(report: Report) -> Report:
             not_run=tuple(sorted(report.not_run, key=lambda n: (rungs[n.rung], n.route))),
         )
     )
-
-
-def _rung(observation: AnyObservation) -> Rung:
-    return _RUNG[type(observation)]
 
 
 def _coarse(seconds: float) -> float:

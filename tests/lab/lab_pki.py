@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
+
+from netdiag.world.certificates import ca_usage, distinguished_name, key_pem, key_usage, pem
 
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
@@ -32,14 +34,12 @@ class Identity:
     @property
     def pem(self) -> bytes:
         """The certificate."""
-        return self.certificate.public_bytes(serialization.Encoding.PEM)
+        return pem(self.certificate)
 
     @property
     def key_pem(self) -> bytes:
         """The key, not encrypted."""
-        return self.key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return key_pem(self.key)
 
 
 def authority(common_name: str, organization: str, issuer: Identity | None = None) -> Identity:
@@ -47,8 +47,7 @@ def authority(common_name: str, organization: str, issuer: Identity | None = Non
     key = _key(common_name)
     builder = _builder(common_name, organization, key, issuer, START, END)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    usage = _usage(key_cert_sign=True, crl_sign=True)
-    return _signed(builder.add_extension(usage, critical=True), key, issuer)
+    return _signed(builder.add_extension(ca_usage(), critical=True), key, issuer)
 
 
 def leaf(
@@ -63,7 +62,7 @@ def leaf(
     key = _key(names[0] + issuer.certificate.subject.rfc4514_string() + str(end))
     builder = _builder(names[0], "Contoso Ltd", key, issuer, start, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(_usage(digital_signature=True), critical=True)
+    builder = builder.add_extension(key_usage("digital_signature"), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
     where = x509.UniformResourceIdentifier("http://pki.contoso.test/intermediate.crt")
@@ -89,16 +88,6 @@ def _key(seed: str) -> ec.EllipticCurvePrivateKey:
     return ec.derive_private_key(number % (_P256_ORDER - 1) + 1, ec.SECP256R1())
 
 
-def _name(common_name: str, organization: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, "US"),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
-            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
-        ]
-    )
-
-
 def _builder(
     common_name: str,
     organization: str,
@@ -107,7 +96,7 @@ def _builder(
     start: datetime.datetime,
     end: datetime.datetime,
 ) -> x509.CertificateBuilder:
-    subject = _name(common_name, organization)
+    subject = distinguished_name(organization, common_name)
     above = issuer.certificate.subject if issuer else subject
     above_key = (issuer.key if issuer else key).public_key()
     serial = hashlib.sha256(f"{above.rfc4514_string()} {common_name} {start} {end}".encode()).digest()[:12]
@@ -121,20 +110,6 @@ def _builder(
         .not_valid_after(end)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(above_key), critical=False)
-    )
-
-
-def _usage(*, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=digital_signature,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=key_cert_sign,
-        crl_sign=crl_sign,
-        encipher_only=False,
-        decipher_only=False,
     )
 
 

@@ -18,6 +18,8 @@ from lab_services import (
     PASSWORD,
     PROXY,
     PROXY_NAME,
+    SOCKS,
+    SOCKS_PASSWORD,
     USER,
 )
 from lab_sites import BY_NAME, FRONTEND
@@ -49,8 +51,6 @@ class Scenario:
     #: What it needs besides the lab: files, and Python modules.
     needs: tuple[Path, ...] = ()
     modules: tuple[str, ...] = ()
-    #: Why netdiag is known to judge otherwise so far; the scenario must then fail, and is not recorded.
-    pending: str = ""
     #: Facts that the verdict does not show: (observation id, field, value).
     seen: tuple[tuple[str, str, object], ...] = ()
 
@@ -70,9 +70,9 @@ def failed(finding: str, blame: str, *others: str, culprit: str = "") -> Expect:
     return Expect("failed", finding, blame, frozenset((finding, *others)), 1, culprit)
 
 
-def via(port: int, user: str = "", *, host: str = PROXY) -> tuple[str, ...]:
+def via(port: int, user: str = "", *, host: str = PROXY, scheme: str = "http") -> tuple[str, ...]:
     """Through the proxy at ``port``; ``user`` is "name:password"."""
-    return ("--proxy", f"http://{user + '@' if user else ''}{host}:{port}")
+    return ("--proxy", f"{scheme}://{user + '@' if user else ''}{host}:{port}")
 
 
 def _to(name: str) -> str:
@@ -423,6 +423,49 @@ _PROXY = (
     ),
 )
 
+_SOCKS = (
+    Scenario("socks-healthy", FRONTEND, healthy(), options=via(SOCKS, scheme="socks5")),
+    Scenario(
+        "socks-is-the-only-way",
+        FRONTEND,
+        healthy(),
+        Setting(forward="ip saddr 10.10.1.2 tcp dport 443 drop"),
+        via(SOCKS, scheme="socks5"),
+    ),
+    Scenario("socks-right-credentials", FRONTEND, healthy(), options=via(SOCKS_PASSWORD, _GOOD_USER, scheme="socks5")),
+    Scenario(
+        "socks-wrong-credentials",
+        FRONTEND,
+        failed("proxy.authentication-required", "proxy"),
+        options=via(SOCKS_PASSWORD, _WRONG_USER, scheme="socks5"),
+    ),
+    Scenario(
+        "socks-without-credentials",
+        FRONTEND,
+        failed("proxy.authentication-required", "proxy"),
+        options=via(SOCKS_PASSWORD, scheme="socks5"),
+    ),
+    Scenario(
+        "socks-target-refuses",
+        "closed.contoso.test",
+        failed("proxy.cannot-reach-target", "proxy"),
+        options=via(SOCKS, scheme="socks5"),
+    ),
+    Scenario(
+        "socks-cannot-resolve",
+        "nothere.contoso.test",
+        failed("proxy.cannot-reach-target", "proxy"),
+        options=via(SOCKS, scheme="socks5"),
+    ),
+    Scenario("socks-port-as-http-proxy", FRONTEND, failed("proxy.not-a-proxy", "proxy"), options=via(SOCKS)),
+    Scenario(  # squid reads the greeting as the beginning of a request, and waits for the rest of it
+        "socks-to-http-proxy",
+        FRONTEND,
+        failed("proxy.no-answer", "proxy"),
+        options=via(3128, scheme="socks5"),
+    ),
+)
+
 _HTTPS = (
     Scenario("https-503", "busy.contoso.test", failed("https.unexpected-status", "server")),
     Scenario("https-block-page", "blocked.contoso.test", failed("https.block-page", "path-device")),
@@ -441,7 +484,6 @@ _HTTPS = (
             redirect=f"ip daddr {BY_NAME[FRONTEND].address} tcp dport 80 dnat ip to "
             f"{BY_NAME['wifi.contoso.test'].address}:80"
         ),
-        pending="a redirect to a page in a captive portal's words is no block page yet",
     ),
     Scenario("https-no-answer", "stuck.contoso.test", failed("https.no-answer", "server")),
     Scenario("https-redirect-loop", "loop.contoso.test", failed("https.no-answer", "server")),
@@ -453,4 +495,4 @@ _HTTPS = (
     ),
 )
 
-SCENARIOS: tuple[Scenario, ...] = (*_HEALTHY, *_DNS, *_TCP, *_TLS, *_CHAIN, *_PROXY, *_HTTPS)
+SCENARIOS: tuple[Scenario, ...] = (*_HEALTHY, *_DNS, *_TCP, *_TLS, *_CHAIN, *_PROXY, *_SOCKS, *_HTTPS)

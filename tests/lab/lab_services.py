@@ -12,6 +12,8 @@ PROXY_NAME = "proxy.contoso.test"
 KDC = "10.10.5.88"
 REALM = "CONTOSO.TEST"
 USER, PASSWORD = "alice", "correct-horse"
+#: Ports of the SOCKS5 proxies at ``PROXY``: one takes everybody, the other only USER with PASSWORD.
+SOCKS, SOCKS_PASSWORD = 1080, 1081
 
 LIB = Path("/usr/lib/squid")
 #: Only Debian's package squid-openssl has it, and only that squid intercepts, or takes connections over TLS.
@@ -108,6 +110,14 @@ acl blocked dstdomain blocked.contoso.test
 http_access deny blocked
 {squid.rules}http_access allow all
 """
+
+
+def socks_commands() -> tuple[tuple[str, ...], ...]:
+    """The command line of each SOCKS5 proxy."""
+    return tuple(
+        ("microsocks", "-i", PROXY, "-p", str(port), *login)
+        for port, login in ((SOCKS, ()), (SOCKS_PASSWORD, ("-u", USER, "-P", PASSWORD)))
+    )
 
 
 def named_conf(folder: Path, name: str, address: str, address6: str = "none") -> str:

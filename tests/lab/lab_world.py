@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import lab_services
@@ -28,8 +29,9 @@ from lab_topology import TOPOLOGY, Network, run
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
-TOOLS = tuple(
-    "ip nft nsenter unshare sysctl nginx squid named krb5kdc kdb5_util kadmin.local kinit faketime openssl ps".split()
+TOOLS = (
+    *"ip nft nsenter unshare sysctl ps openssl faketime nginx named squid microsocks".split(),
+    *"krb5kdc kdb5_util kadmin.local kinit".split(),
 )
 HELPERS = tuple(
     lab_services.LIB / name
@@ -111,7 +113,7 @@ class Lab:
             if table:
                 run(self.network.inside(namespace, ["nft", "-f", "-"]), table)
                 drop = self.network.inside(namespace, ["nft", "delete", "table", "inet", "lab"])
-                undo.append(lambda drop=drop: run(drop))  # type: ignore[misc]
+                undo.append(partial(run, drop))
         client = self.network.name("client")
         if not setting.ipv6:
             gateway = dict(TOPOLOGY.routes["client"][1:])["default"]
@@ -120,16 +122,19 @@ class Lab:
             undo.append(lambda: run(["ip", "-n", client, "-6", "route", "add", *route6]))
         for route in setting.routes:
             run(["ip", "-n", client, "route", "add", *route.split()])
-            undo.append(lambda route=route: run(["ip", "-n", client, "route", "del", *route.split()]))  # type: ignore[misc]
+            undo.append(partial(run, ["ip", "-n", client, "route", "del", *route.split()]))
         return undo
 
     def _client(self, setting: Setting, argv: list[str]) -> list[str]:
         """In the client's namespace, with its own hosts and resolv.conf mounted over the host's for it alone."""
-        mounts = " && ".join(f"mount --bind {self.file(name)} /etc/{name}" for name in ("hosts", "resolv.conf"))
         if setting.clock:
             argv = ["faketime", "-f", setting.clock, *argv]
-        private = ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mounts} && exec "$@"', "sh"]
-        return self.network.inside("client", [*private, *argv])
+        return self.network.inside("client", self._mounted({"hosts": "hosts", "resolv.conf": "resolv.conf"}, argv))
+
+    def _mounted(self, files: Mapping[str, str], argv: list[str]) -> list[str]:
+        """The command line that sees ``files``, names under /etc and in the lab's folder, in place of the host's."""
+        mounts = " && ".join(f"mount --bind {self.file(name)} /etc/{etc}" for etc, name in files.items())
+        return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mounts} && exec "$@"', "sh", *argv]
 
     def _environment(self, setting: Setting) -> dict[str, str]:
         cache = self.file("ccache") if setting.ticket else self.file("no-ccache")
@@ -151,7 +156,7 @@ class Lab:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    env={"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin", "LANG": "C", **environment},
+                    env={"PATH": os.environ["PATH"], "LANG": "C", **environment},
                 )
             )
 
@@ -228,11 +233,18 @@ class Lab:
             conf.write_text(lab_services.squid_conf(squid, self.folder))
             name = f"{self.network.tag}{squid.name}"
             self._start("proxy", ["squid", "-N", "-n", name, "-f", str(conf)], **self._kerberos())
+        self.file("resolv.socks").write_text(f"nameserver {DNS_GOOD}\noptions timeout:1 attempts:1\n")
+        for command in lab_services.socks_commands():
+            self._start("proxy", self._mounted({"resolv.conf": "resolv.socks"}, list(command)))
+
+    def _proxy_ports(self) -> list[int]:
+        ports = [squid.port for squid in lab_services.squids(self.folder)]
+        return [3140, lab_services.SOCKS, lab_services.SOCKS_PASSWORD, *ports]
 
     def _wait(self) -> None:
         listening = {
             "dns": [(DNS_GOOD, 53), (DNS_GOOD_V6, 53), (DNS_OTHER, 53)],
-            "proxy": [(KDC, 88), (PROXY, 3140), *((PROXY, squid.port) for squid in lab_services.squids(self.folder))],
+            "proxy": [(KDC, 88), *((PROXY, port) for port in self._proxy_ports())],
             "firewall": [("127.0.0.1", SNI_FILTER_PORT)],
             "server": [("127.0.0.1", 8081), *((s.address, 443) for s in lab_sites.SITES if s.kind != "none")],
         }

@@ -11,7 +11,7 @@ from tests.support import ROOT
 
 LOCK = ROOT / "tests" / "unit" / "rule_ids.lock"
 #: Folders whose tests state the findings that they expect.
-EXPECTATIONS = ("tests/unit/rules", "tests/unit/goldens", "tests/lab")
+EXPECTATIONS = ("tests/unit/rules", "tests/unit/golden", "tests/lab")
 
 
 def test_the_lock_file_holds_the_catalogue():

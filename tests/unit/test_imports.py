@@ -75,7 +75,7 @@ def imports(tree: ast.AST, eager: bool = True) -> Iterator[Import]:
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 yield Import("." * node.level + f"{node.module}.{alias.name}", node.lineno, eager)
-        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
             yield from imports(ast.Module(node.body, []), eager=False)
             yield from imports(ast.Module(node.orelse, []), eager)
         else:
@@ -174,6 +174,7 @@ def test_netdiag_keeps_the_rules():
             "capture.read:2: scapy is imported",
         ),
         ("session", "class A:\n    from rich import console", "session:2: rich is imported at module level"),
+        ("session", "if not TYPE_CHECKING:\n    import numpy", "session:2: numpy is imported at module level"),
         ("probes.dns", "import socket\nsocket.socket()", "probes.dns:2: socket.socket() outside probes/net.py"),
         (
             "probes.dns",

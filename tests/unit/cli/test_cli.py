@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import signal
 import stat
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 import netdiag.session
-from netdiag.cli import COMMANDS, main
+from netdiag.cli import COMMANDS, diagnose, main
 from netdiag.cli.status import exit_status
 from netdiag.model import UsageError
 from netdiag.report import render
@@ -328,7 +330,7 @@ def test_a_file_that_is_no_list_of_targets(session, capsys, tmp_path):
 def test_a_file_without_targets(session, capsys, tmp_path):
     (tmp_path / "empty.txt").write_text("# nothing\n")
     status, out, err = run(capsys, "endpoint", f"@{tmp_path / 'empty.txt'}")
-    assert (status, out, err) == (2, "", "netdiag: there is no target in the files named\n")
+    assert (status, out, err) == (2, "", f"netdiag: {tmp_path / 'empty.txt'}: there is no target in it\n")
 
 
 def test_a_usage_error_from_the_session_is_one_line(session, capsys):
@@ -388,6 +390,15 @@ def test_a_replaced_file_keeps_its_mode_and_a_link_its_place(session, capsys, tm
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_read_only_file_is_refused_before_anything_is_probed(session, capsys, tmp_path, monkeypatch):
+    file = tmp_path / "report.txt"
+    file.write_text("kept")
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)  # root may write everywhere
+    status, _, err = run(capsys, "endpoint", "a.example", "--output", str(file))
+    assert (status, err) == (2, f"netdiag: {file}: cannot be written: it is read-only\n")
+    assert (file.read_text(), session.calls) == ("kept", [])
+
+
 def test_a_full_device_is_one_line(session, capsys):
     status, out, err = run(capsys, "endpoint", "a.example", "--output", "/dev/full", "--format", "text")
     assert (status, out, err) == (2, "", "netdiag: /dev/full: cannot be written: No space left on device\n")
@@ -459,6 +470,25 @@ def main_with_reports():
     return main(["endpoint", "a.example", "b.example"])
 
 
+def test_without_a_stdout_the_exit_status_and_the_file_still_count(session, capsys, tmp_path, monkeypatch):
+    session.reports["a.example"] = handmade.dns_failure
+    monkeypatch.setattr(sys, "stdout", None)  # >&-, or pythonw
+    try:
+        assert main(["endpoint", "a.example"]) == 1
+        assert main(["explain", "tcp.refused"]) == 0
+    finally:
+        sys.stdout.close()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_full_disk_behind_print_is_one_line(capsys, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("builtins.print", full)
+    assert run(capsys, "demo", "--list") == (2, "", "netdiag: stdout: cannot be written: No space left on device\n")
+
+
 # -- Ctrl-C -----------------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +517,49 @@ def test_the_second_interrupt_ends_at_once_with_what_is_there(session, capsys):
     status, out, err = run(capsys, "endpoint", "a.example", "b.example", "--format", "json")
     assert (status, err) == (1, "netdiag: interrupted: 1 of 2 targets were tested to the end\n")
     assert [report["target"]["host"] for report in json.loads(out)] == ["a.example"]
+
+
+def test_a_request_to_terminate_is_an_interrupt_too(session, capsys, tmp_path):
+    session.before["b.example"] = lambda: signal.raise_signal(signal.SIGTERM)
+    file = tmp_path / "report.json"
+    status, _, err = run(capsys, "endpoint", "a.example", "b.example", "--output", str(file))
+    assert (status, err) == (3, "netdiag: interrupted: 1 of 2 targets were tested to the end\n")
+    assert [report["target"]["host"] for report in json.loads(file.read_text())] == ["a.example", "b.example"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.json"]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_second_interrupt_while_the_first_is_taken_does_not_hang(monkeypatch):
+    # The event's lock is held while it is set: our handler must not run, and wait for that lock, in there.
+    class Setting(threading.Event):
+        def set(self):
+            assert signal.getsignal(signal.SIGINT) is before
+            super().set()
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(diagnose.threading, "Event", Setting)
+    with diagnose._interruptible() as cancel:
+        signal.raise_signal(signal.SIGINT)
+    assert cancel.is_set()
+
+
+def test_an_ignored_interrupt_stays_ignored(session, capsys):
+    # nohup and a shell's background jobs ask for that.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        session.before["b.example"] = lambda: signal.raise_signal(signal.SIGINT)
+        status, _, err = run(capsys, "endpoint", "a.example", "b.example")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (status, err) == (0, "")
+
+
+def test_an_interrupt_before_anything_began_is_one_line(capsys, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("netdiag.cli._parser", interrupted)
+    assert run(capsys, "endpoint", "a.example") == (3, "", "netdiag: interrupted\n")
 
 
 # -- progress ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from tests.certs import authority
 ONE, TWO = authority("One"), authority("Two")
 BAD_PEM = b"-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"
 NO_BASE64 = b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n"
-KEY = ONE.key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+KEY = ONE.key_pem
 
 
 def bundle(encoding):

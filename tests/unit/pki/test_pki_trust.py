@@ -65,6 +65,7 @@ def test_a_changed_file_is_read_again(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"", "holds no certificate"), (b"hello", "holds no certificate"), (ONE.der[:50], "holds no certificate")],
+    ids=("empty", "text", "cut-short"),  # the certificate is another one in each process
 )
 def test_a_file_without_a_certificate_is_the_users_mistake(tmp_path, content, words):
     path = tmp_path / "roots.pem"

@@ -11,8 +11,9 @@ import pytest
 
 from netdiag.model import TlsObservation
 from netdiag.probes import chain
-from netdiag.probes.net import Address, Deadline, Net, Step
+from netdiag.probes.net import Deadline, Net, Step
 from tests.certs import AT, HOST, Issued, authority, make, rsa_key, store
+from tests.listener import Listener
 
 ROOT = authority("Test Root CA", ends=3000)
 SUB = authority("Test Issuing CA 1", ROOT)
@@ -33,23 +34,16 @@ def verify(*issued: Issued, roots=(ROOT,), public=(ROOT,), step=STEP, net=None):
 
 @contextlib.contextmanager
 def server(answer: bytes) -> Iterator[tuple[Net, list[bytes]]]:
-    """A server on loopback that gives one connection this answer; ca.test leads there."""
+    """A server on loopback that gives this answer; ca.test leads there."""
     requests: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
 
-        def serve() -> None:
-            with contextlib.suppress(OSError):
-                connection, _ = listener.accept()
-                with connection:
-                    requests.append(connection.recv(65536))
-                    connection.sendall(answer)
+    def handle(sock: socket.socket) -> None:
+        requests.append(sock.recv(65536))
+        sock.sendall(answer)
 
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield Net(lambda a: Address("127.0.0.1", port) if a.port == 80 else a, lambda name: ("192.0.2.80",)), requests
-        listener.close()
-        thread.join(5)
+    with Listener(handle) as listener:
+        here = listener.address
+        yield Net(lambda a: here if a.port == 80 else a, lambda name: ("192.0.2.80",)), requests
 
 
 def test_a_good_chain_is_observed():

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import dns.edns
 import dns.flags
@@ -20,6 +20,7 @@ from netdiag.probes import dns as probe
 from netdiag.probes.dns_message import MAX_RECORDS, MAX_VALUE, Question, parse, read
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, Net, Step
+from tests.listener import Listener
 
 NAME = "a.example"
 STEP = Step("dns.server", "before")
@@ -37,21 +38,14 @@ class Server:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
         self.address = Address("127.0.0.1", self.udp.getsockname()[1])
-        self.threads = [threading.Thread(target=self._serve_udp)]
-        self.tcp = socket.create_server(self.address) if tcp else None
-        if self.tcp:
-            self.threads.append(threading.Thread(target=self._serve_tcp))
-        for thread in self.threads:
-            thread.start()
+        self.thread = threading.Thread(target=self._serve_udp)
+        self.thread.start()
+        self.tcp = Listener(self._serve_tcp, port=self.address.port) if tcp else None
 
     def close(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:
             waker.sendto(b"", self.address)
-        if self.tcp:
-            with contextlib.suppress(OSError), socket.create_connection(self.address):
-                pass
-        for thread in self.threads:
-            thread.join()
+        self.thread.join()
         self.udp.close()
         if self.tcp:
             self.tcp.close()
@@ -64,16 +58,13 @@ class Server:
             for reply in self._answer(wire, tcp=False):
                 self.udp.sendto(reply, client)
 
-    def _serve_tcp(self) -> None:
-        assert self.tcp
-        while True:
-            connection, _ = self.tcp.accept()
-            with connection:
-                head = connection.recv(2)
-                if not head:
-                    return
-                for reply in self._answer(connection.recv(struct.unpack("!H", head)[0]), tcp=True):
-                    connection.sendall(reply)
+    def _serve_tcp(self, connection: socket.socket) -> None:
+        head = connection.recv(2)
+        if not head:
+            return
+        (length,) = struct.unpack("!H", head)
+        for reply in self._answer(connection.recv(length), tcp=True):
+            connection.sendall(reply)
 
     def _answer(self, wire: bytes, *, tcp: bool) -> list[bytes]:
         query = dns.message.from_wire(wire)
@@ -94,8 +85,8 @@ def serve() -> Iterator[Callable[..., Server]]:
         server.close()
 
 
-def ask(server: Address, name: str = NAME, seconds: float = 5.0, **options: object) -> dict[str, DnsObservation]:
-    found = probe.ask(Machine(), server, name, Deadline(seconds), STEP, **options)  # type: ignore[arg-type]
+def ask(server: Address, name: str = NAME, seconds: float = 5.0, **options: Any) -> dict[str, DnsObservation]:
+    found = probe.ask(Machine(), server, name, Deadline(seconds), STEP, **options)
     return {observation.qtype: observation for observation in found}
 
 
@@ -103,7 +94,7 @@ def reply_to(query: dns.message.Message, *records: str, rcode: str = "NOERROR", 
     reply = dns.message.make_response(query, recursion_available=ra)
     reply.set_rcode(dns.rcode.from_text(rcode))
     for record in records:
-        reply.answer.append(dns.rrset.from_text(*record.split(" ", 4)))  # type: ignore[arg-type]
+        reply.answer.append(dns.rrset.from_text(*record.split(" ", 4)))  # type: ignore[arg-type] # the TTL may be text
     return reply
 
 

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import re
 import socket
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,9 +14,11 @@ import msgspec
 import pytest
 
 from netdiag.model import ProxyObservation
-from netdiag.probes.net import Address, Deadline, Net, Step, Stream
-from netdiag.probes.proxy import MAX_DISCARD, MAX_EXCERPT, tunnel
+from netdiag.probes.net import Deadline, Net, Step, Stream
+from netdiag.probes.proxy import tunnel
+from netdiag.probes.proxy_connect import MAX_DISCARD, MAX_EXCERPT
 from netdiag.probes.proxy_selection import ProxyServer, parse_proxy
+from tests.listener import Listener
 
 Handler = Callable[["Peer"], None]
 USER, PASSWORD = "alice", "hunter2-s3cret"
@@ -66,40 +67,18 @@ class Peer:
             self.send(data)
 
 
-class Server:
-    """Runs a handler per connection."""
+class Server(Listener):
+    """A proxy: what it does is written for a ``Peer``."""
 
     def __init__(self, handler: Handler) -> None:
-        self._handler = handler
         self.log: list[str] = []
-        self.connections = 0
-        self._socks: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.address = Address(*self._listener.getsockname()[:2])
-        threading.Thread(target=self._accept, daemon=True).start()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                sock, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self._socks.append(sock)
-            threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
-
-    def _serve(self, sock: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            self._handler(Peer(sock, self.log))
-        with contextlib.suppress(OSError):
-            sock.shutdown(socket.SHUT_RDWR)
-        sock.close()
-
-    def close(self) -> None:
-        for sock in (self._listener, *self._socks):
+        def handle(sock: socket.socket) -> None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-            sock.close()
+                handler(Peer(sock, self.log))
+            sock.shutdown(socket.SHUT_RDWR)  # even with bytes unread, the client sees an orderly end
+
+        super().__init__(handle)
 
 
 Start = Callable[[Handler], Server]
@@ -246,14 +225,20 @@ def test_wrong_credentials_are_tried_once(start: Start) -> None:
     assert len(server.log) == 2
 
 
+def lets_in(peer: Peer) -> bool:
+    """Read one request. When it carries the login, open the tunnel and serve it to its end."""
+    request = peer.request()
+    if not request or request.get("proxy-authorization") != BASIC:
+        return False
+    peer.answer("200 OK")
+    peer.echo()
+    return True
+
+
 @pytest.mark.parametrize("close", [("Connection: close",), ("Proxy-Connection: close",), ()])
 def test_a_proxy_that_closes_after_the_challenge(start: Start, close: tuple[str, ...]) -> None:
     def handler(peer: Peer) -> None:
-        request = peer.request()
-        if request and request.get("proxy-authorization") == BASIC:
-            peer.answer("200 OK")
-            peer.echo()
-        else:
+        if not lets_in(peer):
             peer.answer("407 Auth", "Proxy-Authenticate: Basic", *close)
 
     server = start(handler)
@@ -267,11 +252,7 @@ def test_a_page_without_end_is_not_read_to_the_end(start: Start) -> None:
     sent = [0]
 
     def handler(peer: Peer) -> None:
-        request = peer.request()
-        if request and request.get("proxy-authorization") == BASIC:
-            peer.answer("200 OK")
-            peer.echo()
-        else:
+        if not lets_in(peer):
             peer.send(b"HTTP/1.1 407 Auth\r\nProxy-Authenticate: Basic\r\nTransfer-Encoding: chunked\r\n\r\n")
             while True:
                 peer.send(b"2000\r\n" + b"x" * 0x2000 + b"\r\n")

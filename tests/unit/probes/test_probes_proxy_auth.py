@@ -175,3 +175,17 @@ def test_a_library_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(UnusableError, match="in time"):
         login("Negotiate", None, authority="h:443", proxy_host="p", deadline=Deadline(0.05))
     release.set()
+
+
+@pytest.mark.parametrize(
+    ("value", "schemes"),
+    [
+        ('Basic realm="x, Digest nonce=n', ["Basic"]),  # the open quote takes the rest
+        ('Basic realm="x\\', ["Basic"]),
+        ('"' + '\\"' * 30_000, []),  # quadratic work would take a minute here
+        ('Basic realm="a, \\"b", NTLM', ["Basic", "NTLM"]),
+    ],
+    ids=["open quote", "open escape", "many escaped quotes", "closed quote"],
+)
+def test_quotes_in_a_challenge(value: str, schemes: list[str]) -> None:
+    assert [challenge.scheme for challenge in parse_challenges([value])] == schemes

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from netdiag.model import ProxySelection, Target, UsageError
+from netdiag.model import ProxySelection, Scheme, Target, UsageError
 from netdiag.probes import proxy_selection
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Deadline, Net, Step
@@ -171,9 +171,9 @@ def test_no_proxy(no_proxy: str, host: str, entry: str) -> None:
     ],
 )
 def test_the_environment(
-    scheme: str, environment: dict[str, str], because: str, setting: str, proxies: tuple[str, ...]
+    scheme: Scheme, environment: dict[str, str], because: str, setting: str, proxies: tuple[str, ...]
 ) -> None:
-    target = Target(host=TARGET.host, scheme=scheme)  # type: ignore[arg-type]
+    target = Target(host=TARGET.host, scheme=scheme)
     selection, servers = choose(on=machine(environment), target=target)
     assert (selection.because, selection.setting, selection.proxies) == (because, setting, proxies)
     assert tuple(server.url for server in servers) == proxies
@@ -323,6 +323,7 @@ def test_a_script_that_cannot_be_loaded(location: str) -> None:
 
 def test_the_platform_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"https": "http://p:8080"}
+    monkeypatch.setattr(proxy_selection, "PLATFORM_HAS_SETTINGS", True)
     monkeypatch.setattr(urllib.request, "getproxies_registry", lambda: settings, raising=False)
     monkeypatch.setattr(urllib.request, "proxy_bypass_registry", lambda host: host == "skip.example", raising=False)
     monkeypatch.setattr(proxy_selection, "_platform_script", lambda: "")
@@ -341,6 +342,7 @@ def test_the_platform_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_platform_s_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(proxy_selection, "PLATFORM_HAS_SETTINGS", True)
     monkeypatch.setattr(urllib.request, "getproxies_registry", dict, raising=False)
     monkeypatch.setattr(urllib.request, "proxy_bypass_registry", lambda host: 0, raising=False)
     path = write(tmp_path, SCRIPT)
@@ -348,3 +350,18 @@ def test_the_platform_s_script(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     selection, _ = choose(on=machine(system_settings=True))
     assert selection.because == f"PAC {path} (Windows settings)"
     assert selection.proxies == ("http://a:1",)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://u:p@h:1 and u:p@h2", "http://***@h:1 and ***@h2"),
+        ("http://u:p@ss@h:1", "http://***@h:1"),
+        ("PROXY=http://u:p@h", "***@h"),
+        ("no secret", "no secret"),
+        ("a" * 60_000, "a" * 60_000),  # quadratic work would take half a minute here
+    ],
+    ids=["two words", "two at signs", "after a name", "none", "long"],
+)
+def test_credentials_are_hidden_in_text(text: str, shown: str) -> None:
+    assert proxy_selection.without_credentials(text) == shown

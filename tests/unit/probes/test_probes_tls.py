@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import socket
 import ssl
 import struct
@@ -11,17 +10,16 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from netdiag.model import TlsObservation
 from netdiag.probes.net import Address, Deadline, Net, Step
 from netdiag.probes.tls import MAX_HANDSHAKE_BYTES, TlsAlertError, TlsStream, handshake, system_handshake
+from tests.certs import authority, make
+from tests.listener import Listener
 
 HOST = "server.test"
 STEP = Step("tls.direct.main", "tcp.direct.127.0.0.1:443")
@@ -40,41 +38,12 @@ class Pki:
 def pki(tmp_path_factory: pytest.TempPathFactory) -> Pki:
     """A root, and a leaf for HOST and 127.0.0.1 under it; the chain file also holds the leaf's key."""
     folder = tmp_path_factory.mktemp("pki")
-    now = datetime.datetime.now(datetime.UTC)
-    root_key, leaf_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    root_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "netdiag test root")])
-
-    def builder(subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(root_name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(days=1))
-            .not_valid_after(now + datetime.timedelta(days=30))
-        )
-
-    root = (
-        builder(root_name, root_key)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(root_key, hashes.SHA256())
-    )
-    leaf = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)]), leaf_key)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
-        .sign(root_key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
+    root = authority("netdiag test root", starts=-3650, ends=3650)
+    leaf = make(HOST, root, hosts=[HOST], starts=-3650, ends=3650)
     ca, chain = folder / "ca.pem", folder / "chain.pem"
-    ca.write_bytes(root.public_bytes(pem))
-    chain.write_bytes(
-        leaf_key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        + leaf.public_bytes(pem)
-        + root.public_bytes(pem)
-    )
-    der = serialization.Encoding.DER
-    return Pki(ca, chain, leaf.public_bytes(der), root.public_bytes(der))
+    ca.write_bytes(root.pem)
+    chain.write_bytes(leaf.key_pem + leaf.pem + root.pem)
+    return Pki(ca, chain, leaf.der, root.der)
 
 
 def server_context(
@@ -135,30 +104,14 @@ def resets(after: bytes = b"") -> Handler:
 
 @contextlib.contextmanager
 def serving(handler: Handler) -> Iterator[Address]:
-    """Serve one connection at a time on loopback until the block ends."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    stopping = threading.Event()
+    """Serve on loopback until the block ends."""
 
-    def run() -> None:
-        while True:
-            sock, _ = listener.accept()
-            with sock:
-                if stopping.is_set():
-                    return
-                sock.settimeout(10)
-                with contextlib.suppress(OSError):
-                    handler(sock)
+    def handle(sock: socket.socket) -> None:
+        sock.settimeout(10)
+        handler(sock)
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    address = Address("127.0.0.1", listener.getsockname()[1])
-    try:
-        yield address
-    finally:
-        stopping.set()
-        socket.create_connection(address).close()
-        thread.join()
-        listener.close()
+    with Listener(handle) as listener:
+        yield listener.address
 
 
 @contextlib.contextmanager
@@ -378,7 +331,7 @@ def test_tls_in_tls(pki):
                 with contextlib.suppress(ssl.SSLWantReadError):
                     step()
                     inner.write(b"hello from inside")
-                    step = lambda: inner.read(100)  # noqa: E731
+                    step = partial(inner.read, 100)
                 if outgoing.pending:
                     outer.sendall(outgoing.read())
                 if not (data := outer.recv(65536)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as stdlib_json
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
@@ -99,3 +100,10 @@ def test_what_is_no_report_is_refused_with_one_line(data, message):
         json.decode(data, name="old.json")
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_is_no_unicode_is_written_with_escapes():
+    # A file name or variable with bytes that are no UTF-8 reaches Python as lone surrogates (PEP 383).
+    report = msgspec.structs.replace(handmade.healthy(), command="endpoint \udcff")
+    assert '"command": "endpoint \\\\udcff"' in render(report, "json")
+    assert stdlib_json.loads(render(report, "jsonl"))["command"] == "endpoint \\udcff"

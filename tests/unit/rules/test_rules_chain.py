@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from netdiag.model import (
     Finding,
     HttpsObservation,
     Observation,
+    Route,
     Target,
     TlsObservation,
 )
@@ -27,9 +29,9 @@ HOST = "wu2.frontend.clouddatahub.net"
 NAMES = (HOST, "Microsoft TLS CA 01", "DigiCert Global Root G2")
 
 
-def element(index: int, **changes: object) -> CertificateSummary:
+def element(index: int, **changes: Any) -> CertificateSummary:
     issuer = NAMES[min(index + 1, 2)]
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "subject": f"CN={NAMES[index]},O=Test",
         "issuer": f"CN={issuer},O=Test",
         "serial": "1",
@@ -40,15 +42,15 @@ def element(index: int, **changes: object) -> CertificateSummary:
         "is_ca": index > 0,
         "self_signed": index == 2,
     }
-    return CertificateSummary(**{**values, **changes})  # type: ignore[arg-type]
+    return CertificateSummary(**{**values, **changes})
 
 
 def fault(kind: FaultKind, index: int = 0, detail: str = "because") -> ChainFault:
     return ChainFault(kind=kind, element=index, subject=f"CN={NAMES[index]},O=Test", detail=detail)
 
 
-def chain(*faults: ChainFault, elements: Sequence[CertificateSummary] | None = None, **changes: object) -> Observation:
-    values: dict[str, object] = {
+def chain(*faults: ChainFault, elements: Sequence[CertificateSummary] | None = None, **changes: Any) -> Observation:
+    values: dict[str, Any] = {
         "id": "chain.direct",
         "parent": "tls.direct.main",
         "host": HOST,
@@ -60,23 +62,23 @@ def chain(*faults: ChainFault, elements: Sequence[CertificateSummary] | None = N
         "has_digicert_g2": True,
         "outcome": "failed" if faults else "ok",
     }
-    return ChainObservation(**{**values, **changes})  # type: ignore[arg-type]
+    return ChainObservation(**{**values, **changes})
 
 
-def https(offset: float | None, **changes: object) -> Observation:
-    values: dict[str, object] = {
+def https(offset: float | None, **changes: Any) -> Observation:
+    values: dict[str, Any] = {
         "id": "https.direct",
         "parent": "tls.direct.main",
         "url": f"https://{HOST}/",
         "status": 404,
         "clock_offset_s": offset,
     }
-    return HttpsObservation(**{**values, **changes})  # type: ignore[arg-type]
+    return HttpsObservation(**{**values, **changes})
 
 
-def judge(*observations: Observation, route: str = "direct") -> list[Finding]:
+def judge(*observations: Observation, route: Route = "direct") -> list[Finding]:
     tls = TlsObservation(id="tls.direct.main", address="192.0.2.1", port=443, server_name=HOST, version="TLSv1.3")
-    seen = Seen(Target(host=HOST), route, (tls, *observations))  # type: ignore[arg-type]
+    seen = Seen(Target(host=HOST), route, (tls, *observations))
     return [finding for finding in findings(seen) if finding.id.startswith("chain.")]
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from netdiag.model import (
+    Asker,
     ChainFault,
     ChainObservation,
     DnsObservation,
@@ -31,7 +34,7 @@ Answer = tuple[str, ...] | FailureKind
 def lookup(
     answer: Answer,
     *,
-    asker: str,
+    asker: Asker,
     server: str = "",
     name: str = NAME,
     qtype: str = "A+AAAA",
@@ -45,7 +48,7 @@ def lookup(
     kind = answer if isinstance(answer, str) else None
     return DnsObservation(
         id=f"dns.{name}.{asker}.{server}.{qtype}.{route}",
-        asker=asker,  # type: ignore[arg-type]
+        asker=asker,
         server=server,
         configured=configured,
         name=name,
@@ -60,8 +63,8 @@ def lookup(
     )
 
 
-def system(answer: Answer, **more: object) -> tuple[Observation, ...]:
-    return (lookup(answer, asker="system", **more),)  # type: ignore[arg-type]
+def system(answer: Answer, **more: Any) -> tuple[Observation, ...]:
+    return (lookup(answer, asker="system", **more),)
 
 
 def given_up(took_s: float = 8.0) -> tuple[Observation, ...]:
@@ -72,13 +75,13 @@ def hosts(*addresses: str) -> tuple[Observation, ...]:
     return (lookup(addresses, asker="hosts-file", server="/etc/hosts"),)
 
 
-def server(who: str, a: Answer, aaaa: Answer | None = None, **more: object) -> tuple[Observation, ...]:
+def server(who: str, a: Answer, aaaa: Answer | None = None, **more: Any) -> tuple[Observation, ...]:
     """Both answers of a name server; AAAA like A when A failed, else empty."""
     if aaaa is None:
         aaaa = a if isinstance(a, str) else "no-answer"
     more.setdefault("configured", who != EXTRA)
     return tuple(
-        lookup(answer, asker="name-server", server=who, qtype=qtype, **more)  # type: ignore[arg-type]
+        lookup(answer, asker="name-server", server=who, qtype=qtype, **more)
         for qtype, answer in (("A", a), ("AAAA", aaaa))
     )
 

@@ -16,6 +16,7 @@ def answer(
     headers: dict[str, str] | None = None,
     final: str = f"https://{HOST}/",
     failure: FailureKind | None = None,
+    step: str = "fetch",
 ) -> HttpsObservation:
     return HttpsObservation(
         id="https.direct",
@@ -25,7 +26,7 @@ def answer(
         body=body,
         headers=tuple((headers or {}).items()),
         outcome="failed" if failure else "ok",
-        failure=Failure(kind=failure, step="fetch") if failure else None,
+        failure=Failure(kind=failure, step=step, detail="why") if failure else None,
     )
 
 
@@ -74,3 +75,19 @@ def test_the_page_and_the_product_are_named() -> None:
 
 def test_the_other_way_is_not_judged() -> None:
     assert judged(answer(503), route="proxy") == []
+
+
+@pytest.mark.parametrize(
+    ("observation", "said", "blame"),
+    [
+        (answer(None, failure="timeout"), "sends no HTTP answer", "server"),
+        (answer(None, failure="http-malformed"), "not usable HTTP", "server"),
+        (answer(200, failure="timeout"), "answers HTTP 200, but the answer breaks off: why", "server"),
+        (answer(302, failure="refused", step="redirect"), "redirects to a place that cannot be used: why", "unknown"),
+        (answer(302, failure="too-many-redirects"), "redirects in a circle", "server"),
+    ],
+)
+def test_what_went_wrong_with_the_answer_is_said(observation: HttpsObservation, said: str, blame: str) -> None:
+    [finding] = findings(Seen(Target(host=HOST), "direct", [observation]))
+    assert (finding.id, finding.blame) == ("https.no-answer", blame)
+    assert said in finding.summary

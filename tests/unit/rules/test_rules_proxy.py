@@ -10,11 +10,13 @@ import netdiag.rules
 from netdiag.model import (
     DnsObservation,
     Failure,
+    FailureKind,
     Finding,
     HttpsObservation,
     Observation,
     ProxyObservation,
     ProxySelection,
+    Route,
     Severity,
     Target,
     TcpObservation,
@@ -28,23 +30,23 @@ PROXY = "http://proxy.corp:8080"
 SELECTION = ProxySelection(id="proxy.selection", route="proxy", proxies=(PROXY,), because="HTTPS_PROXY", setting=PROXY)
 
 
-def judge(*observations: Observation, route: str = "proxy") -> tuple[Finding, ...]:
+def judge(*observations: Observation, route: Route = "proxy") -> tuple[Finding, ...]:
     """The findings of the proxy rules; those of other rungs are theirs to test."""
-    seen = Seen(TARGET, route, observations)  # type: ignore[arg-type]
+    seen = Seen(TARGET, route, observations)
     return tuple(finding for finding in findings(seen) if finding.id.startswith("proxy."))
 
 
-def one(*observations: Observation, route: str = "proxy") -> Finding:
+def one(*observations: Observation, route: Route = "proxy") -> Finding:
     found = judge(*observations, route=route)
     assert len(found) == 1
     return found[0]
 
 
-def failed(kind: str, detail: str = "") -> dict[str, Any]:
-    return {"outcome": "failed", "failure": Failure(kind=kind, step="s", detail=detail)}  # type: ignore[arg-type]
+def failed(kind: FailureKind, detail: str = "") -> dict[str, Any]:
+    return {"outcome": "failed", "failure": Failure(kind=kind, step="s", detail=detail)}
 
 
-def tcp(address: str, kind: str = "", **more: Any) -> TcpObservation:
+def tcp(address: str, kind: FailureKind | None = None, **more: Any) -> TcpObservation:
     fields = {"id": f"tcp.{address}", "parent": "dns.proxy", "route": "proxy", "peer": "proxy", "port": 8080} | more
     return TcpObservation(address=address, **fields, **(failed(kind) if kind else {}))
 
@@ -130,7 +132,10 @@ def test_symptoms_fold_into_an_unreachable_proxy(monkeypatch: pytest.MonkeyPatch
 
     def symptom(identifier: str, kind: type[Observation]) -> None:
         entry = CATALOGUE[identifier]
-        bad = lambda seen: [_all_evidence(o) for o in seen.of(kind) if o.failure]  # noqa: E731
+
+        def bad(seen: Seen) -> list[Hit]:
+            return [_all_evidence(o) for o in seen.of(kind) if o.failure]
+
         monkeypatch.setitem(CATALOGUE, identifier, dataclasses.replace(entry, check=bad))
 
     for identifier, kind in (("tcp.refused", TcpObservation), ("dns.name-not-found", DnsObservation)):

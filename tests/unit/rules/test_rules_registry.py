@@ -20,12 +20,14 @@ def empty_catalogue(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "CATALOGUE", {})
 
 
-def add(id: str, evidence: TcpObservation, severity: Severity = Severity.ERROR, folds: tuple[str, ...] = ()) -> None:  # noqa: A002
+def add(
+    identifier: str, evidence: TcpObservation, severity: Severity = Severity.ERROR, folds: tuple[str, ...] = ()
+) -> None:
     def check(seen: Seen) -> Iterator[Hit]:
         """Explain."""
         yield Hit(summary="s", blame="unknown", remedy="r", evidence=(evidence,))
 
-    rule(id, "t", severity, folds=folds)(check)
+    rule(identifier, "t", severity, folds=folds)(check)
 
 
 def ids() -> list[str]:

@@ -74,6 +74,17 @@ def test_the_device_is_named() -> None:
     assert "198.51.100.1" in finding.remedy
 
 
+@pytest.mark.parametrize(
+    ("kind", "one", "two"),
+    [("refused", "refuses connections", "refuse connections"), ("timeout", "does not answer", "do not answer")],
+)
+def test_several_addresses_are_several(kind: FailureKind, one: str, two: str) -> None:
+    attempts = [attempt(kind), attempt(kind, V6)]
+    summaries = [findings(Seen(Target(host="a.example"), "direct", attempts[:n]))[0].summary for n in (1, 2)]
+    assert one in summaries[0]
+    assert two in summaries[1]
+
+
 def test_the_other_way_is_not_judged() -> None:
     seen = Seen(Target(host="a.example"), "proxy", [attempt("timeout", took_s=8)])
     assert findings(seen) == ()

@@ -149,6 +149,14 @@ HANDSHAKES = {
         {"tls.sni-filtered"},
     ),
     "cut whatever the name": ([*CUT_THREE, tls("other-name", "reset"), tls("no-name", "eof")], {"tls.interrupted"}),
+    "cut in the middle of the answer, whatever the name": (
+        [tls(kind="eof", received=4), tls("repeat", "eof", received=4), tls("other-name", "eof", received=4)],
+        {"tls.interrupted"},
+    ),
+    "no answer to the name, the beginning of one to another": (
+        [*CUT_THREE, tls("other-name", "eof", received=4)],
+        {"tls.sni-filtered"},
+    ),
     "cut for the name, but not with TLS 1.2": (
         [tls(kind="reset"), tls("repeat", "reset"), tls("tls1.2-only"), tls("other-name")],
         {"tls.interrupted"},

@@ -1,5 +1,6 @@
 """The ladder as a library user drives it, in the embedded world."""
 
+import dataclasses
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ import pytest
 import netdiag
 from netdiag.model import DnsObservation, Report, Rung, Target, TcpObservation, TlsObservation, UsageError
 from netdiag.probes import tls as tls_probe
+from netdiag.rules import CATALOGUE
 from netdiag.session import Options, diagnose_endpoint, diagnose_endpoints, rejudge
 from netdiag.world import World
 from netdiag.world.scenes import SCENES
@@ -102,6 +104,20 @@ def test_a_bug_costs_one_way_and_is_reported(world: World, monkeypatch: pytest.M
     assert any(isinstance(o, TcpObservation) for o in report.observations)
 
 
+def test_a_bug_in_a_rule_costs_that_rule_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_seen: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    entry = dataclasses.replace(CATALOGUE["tcp.refused"], check=broken)
+    monkeypatch.setitem(CATALOGUE, "tcp.refused", entry)
+    report = diagnose(world, "name-not-found")
+    assert report.verdict.finding == "dns.name-not-found"
+    [error] = report.internal_errors
+    assert "tcp.refused" in error
+    assert "planted" in error
+    assert len(error.splitlines()) == 1
+
+
 def test_several_targets_each_get_a_report(world: World) -> None:
     setting = scene("healthy").setting
     targets = [Target(host=HOST), Target(host=HOST, port=81), Target(host="unknown.example")]
@@ -118,6 +134,11 @@ def test_several_targets_each_get_a_report(world: World) -> None:
         (Options(resolvers=("x",)), "not a name server"),
         (Options(trust=("/nowhere/at-all.pem",)), "/nowhere/at-all.pem"),
         (Options(proxy="http://"), "http://"),
+        (Options(proxy="pac:"), "pac:"),
+        (Options(proxy="pac:/nowhere/proxy.pac"), "/nowhere/proxy.pac"),
+        (Options(proxy="pac:ftp://proxy.example/proxy.pac"), "ftp://"),
+        (Options(proxy="pac:http://[x"), "IPv6"),
+        (Options(trust=("",)), "names no file"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused_before_anything_is_sent(options: Options, complaint: str) -> None:

@@ -100,7 +100,9 @@ def test_name_server(text: str, address: Address) -> None:
     assert parse_server(text) == address
 
 
-@pytest.mark.parametrize("text", ["dns.example", "192.0.2.53:", "192.0.2.53:0", "[::1]:x", ""])
+@pytest.mark.parametrize(
+    "text", ["dns.example", "192.0.2.53:", "192.0.2.53:0", "[::1]:x", "[::1]:", "[::1", "::1]", ""]
+)
 def test_name_server_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="not a name server"):
         parse_server(text)

@@ -13,6 +13,7 @@ from netdiag.wire.http import (
     NotHttpError,
     ResponseHead,
     body_text,
+    decoded,
     framing,
     parse_head,
     request_head,
@@ -219,3 +220,21 @@ def test_request_head() -> None:
 def test_body_text(content_type: str, body: bytes, text: str) -> None:
     assert body_text(head(("Content-Type", content_type)), body) == text
     assert body_text(head(("Content-Type", content_type)), body * 9, 3) == (text * 9)[:3]
+
+
+@pytest.mark.parametrize(
+    ("body", "charset", "text"),
+    [
+        (b"caf\xe9", "latin-1", "café"),
+        (b"a\xffb", "utf-8", "a\ufffdb"),
+        (b"abc", "no-such-charset", "abc"),
+        (b"abc", "hex", "abc"),
+        (b"a\xff", "idna", "a\ufffd"),
+        (b"abc", "undefined", "abc"),
+        (b"abc", "a\0b", "abc"),
+        (rb"\ud800x", "unicode_escape", "?x"),
+        (b"+2AA-x", "utf-7", "?x"),
+    ],
+)
+def test_a_body_is_text_whatever_its_charset(body: bytes, charset: str, text: str) -> None:
+    assert decoded(body, charset) == text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -50,9 +51,9 @@ def test_password_reply(data: bytes, expected: tuple[bool, int] | None) -> None:
 
 @pytest.mark.parametrize("parse", [socks.parse_choice, socks.parse_password_reply, socks.parse_reply])
 @pytest.mark.parametrize("data", [b"HTTP/1.1 400 Bad Request\r\n", b"\x15\x03\x01", b"\x00\x5b\x00\x00\x00"])
-def test_what_is_not_socks5(parse: object, data: bytes) -> None:
+def test_what_is_not_socks5(parse: Callable[[bytes], object], data: bytes) -> None:
     with pytest.raises(socks.NotSocksError):
-        parse(data)  # type: ignore[operator]
+        parse(data)
 
 
 def test_an_unknown_address_type() -> None:

@@ -1,0 +1,189 @@
+"""Rules about why a server or a filter refuses a TLS handshake; where one fits, it folds the symptom of ``tls.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from netdiag.model import HttpsObservation, Severity, TlsObservation
+from netdiag.rules.registry import Hit, rule
+from netdiag.rules.seen import Seen
+from netdiag.rules.tls_handshakes import control, cut, how_cut, mains, ok, place, present
+
+_OLD_VERSIONS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
+
+
+@rule(
+    "tls.sni-filtered",
+    "The connection is cut because of the name in it",
+    Severity.ERROR,
+    folds=("tls.interrupted",),
+    reference="RFC 6066 §3",
+)
+def sni_filtered(seen: Seen) -> Iterator[Hit]:
+    """The TLS handshake is cut whenever it names this host, and answered when it does not.
+
+    A ClientHello carries the server's name in clear text (server name indication, RFC 6066 §3).
+    netdiag asked the same address several times: with the real name every attempt was reset, closed
+    or left without an answer; with another name, or with none, TLS answered. So address, port and
+    TLS itself are fine, and what decides is the name. That is how URL filters in firewalls work:
+    the TCP connection is let through, because the name is not known before the ClientHello, which is
+    why a port test succeeds. A server can be set up to do the same, but servers answer an unknown
+    name with the alert unrecognized_name or a default certificate; cutting is the habit of filters.
+
+    Have the name allowed in the URL or application filter of the firewall (or of the proxy). Rules
+    by address and port are not enough. If the filter's log does not show the name, capture on both
+    sides of the firewall: the reset that the server never sent is the filter's.
+    """
+    for main in mains(seen):
+        repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
+        named = present(main, repeat, tls12)
+        unnamed = present(control(seen, main, "other-name"), control(seen, main, "no-name"))
+        silent = not any(o.bytes_received for o in named)
+        answers = [o for o in unnamed if _answered(o, begun_is_enough=silent)]
+        if repeat is None or not main.server_name or not all(cut(o) for o in named) or not answers:
+            continue
+        if ok(control(seen, main, "legacy-versions")):
+            continue  # that one named the host too: the versions decide, not the name
+        asked = " and ".join(repr(o.server_name) if o.server_name else "no name" for o in answers)
+        via_proxy = main.route == "proxy"
+        yield Hit(
+            summary=f"Something cuts every TLS connection to {place(seen, main)} that names {main.server_name!r} "
+            f"({how_cut(main)}); with {asked} the same address answers",
+            blame="proxy" if via_proxy else "path-device",
+            remedy=f"Allow the name {main.server_name} in the URL filter of the "
+            f"{'proxy (or of a firewall behind it)' if via_proxy else 'firewall on the path'}; "
+            "a rule for the address and port is not enough.",
+            evidence=(*named, *answers),
+        )
+
+
+def _answered(o: TlsObservation, *, begun_is_enough: bool) -> bool:
+    """Something that speaks TLS answered: with a handshake, an alert, or (if that is enough) the beginning of one."""
+    return ok(o) or bool(o.alert) or (begun_is_enough and o.bytes_received > 0 and not o.not_tls)
+
+
+#: Alerts with which servers end a handshake that lacks a client certificate: handshake_failure up to TLS 1.2 and
+#: certificate_required in 1.3 by the book (RFC 5246 §7.4.6, RFC 8446 §4.4.2.4), the others in practice.
+_NO_CERTIFICATE = frozenset(
+    {
+        "handshake_failure",
+        "certificate_required",
+        "bad_certificate",
+        "certificate_unknown",
+        "access_denied",
+        "no_certificate",
+    }
+)
+
+
+#: Pages of nginx ("No required SSL certificate was sent") and IIS (403.7, "... client certificate ...").
+_CERTIFICATE_PAGE = re.compile(r"no required ssl certificate was sent|client certificate|403\.7\b", re.IGNORECASE)
+
+
+def _wants_certificate(main: TlsObservation) -> bool:
+    if main.failure is None:
+        return False
+    if main.failure.kind == "tls-alert" and main.alert == "certificate_required":
+        return True
+    if not main.client_certificate_requested:
+        return False
+    return main.alert in _NO_CERTIFICATE if main.failure.kind == "tls-alert" else main.failure.kind in ("reset", "eof")
+
+
+def _fetch_wants_certificate(seen: Seen, fetch: HttpsObservation) -> bool:
+    tls = seen.get(fetch.parent or "")
+    requested = isinstance(tls, TlsObservation) and tls.client_certificate_requested
+    if fetch.failure is not None:  # TLS 1.3: the refusal comes after the handshake, and a reset can swallow the alert
+        late = isinstance(tls, TlsObservation) and tls.version == "TLSv1.3"
+        return requested and (fetch.failure.kind == "tls-alert" or (late and fetch.failure.kind in ("reset", "eof")))
+    return fetch.status == 496 or (
+        fetch.status in (400, 403) and bool(_CERTIFICATE_PAGE.search(f"{fetch.reason} {fetch.body}"))
+    )
+
+
+@rule(
+    "tls.client-certificate-required",
+    "The server requires a client certificate",
+    Severity.ERROR,
+    folds=("tls.interrupted", "tls.handshake-failed", "https.unexpected-status", "https.no-answer"),
+    reference="RFC 8446 §4.3.2",
+)
+def client_certificate_required(seen: Seen) -> Iterator[Hit]:
+    """The server asks this machine for a certificate of its own, and refuses to go on without one.
+
+    In TLS a server may send a CertificateRequest (RFC 8446 §4.3.2, RFC 5246 §7.4.4). A client without
+    a certificate answers with an empty list, and it is the server's choice to go on or to end the
+    connection: with the alert handshake_failure up to TLS 1.2, with certificate_required after the
+    handshake in TLS 1.3 (§4.4.2.4), or with an HTTP page (nginx: 400, IIS: 403.7). netdiag presents
+    none. A mere request, which many servers make and do not insist on, is not reported.
+
+    The network is fine. If the application is meant to authenticate itself by certificate, ask the
+    operator of the server which authority must have issued it and configure certificate and private
+    key in the application. Azure Data Factory's own endpoints ask for none: there, this means that
+    something else answers.
+    """
+    for main in mains(seen):
+        if _wants_certificate(main):
+            how = f"with {main.alert}" if main.alert else "without an alert"
+            yield _certificate_hit(f"{place(seen, main)} ends the TLS handshake {how}", (main,))
+    for fetch in seen.effective(HttpsObservation):
+        if _fetch_wants_certificate(seen, fetch):
+            tls = seen.get(fetch.parent or "")
+            evidence = (tls, fetch) if isinstance(tls, TlsObservation) else (fetch,)
+            how = f"answers {fetch.status}" if fetch.status else "ends the connection after the handshake"
+            yield _certificate_hit(f"{seen.target.authority} {how}", evidence)
+
+
+def _certificate_hit(what: str, evidence: tuple[TlsObservation | HttpsObservation, ...]) -> Hit:
+    return Hit(
+        summary=f"{what}, because it requires a client certificate and this machine presents none",
+        blame="this-machine",
+        remedy="Configure the application with the client certificate and private key that the server's operator "
+        "accepts; ask the operator for one if there is none.",
+        evidence=evidence,
+    )
+
+
+@rule(
+    "tls.version-unsupported",
+    "The server has no TLS version in common with this machine",
+    Severity.ERROR,
+    folds=("tls.interrupted", "tls.handshake-failed"),
+    reference="RFC 8996",
+)
+def version_unsupported(seen: Seen) -> Iterator[Hit]:
+    """The server refuses TLS 1.2 and 1.3, and completes a handshake with an older version.
+
+    Client and server must share a protocol version (RFC 8446 §4.1.2 and appendix D). netdiag offered
+    1.2 and 1.3, as current systems do, and was refused: by the alert protocol_version as the RFC
+    wants it, or by a closed or reset connection, as older Windows servers do. Then it offered only
+    TLS 1.0 and 1.1, to the same address with the same name, and that worked. These two versions are
+    deprecated (RFC 8996) and disabled in current Windows, .NET and OpenSSL; the integration runtime
+    uses TLS 1.2.
+
+    Enable TLS 1.2 on the server (on Windows Server: the SChannel registry keys, and an operating
+    system that has them), or update the device that ends TLS in front of it. Do not enable TLS 1.0
+    on this machine to get by.
+    """
+    for main in mains(seen):
+        legacy = control(seen, main, "legacy-versions")
+        repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
+        if main.failure is None or legacy is None or not ok(legacy) or ok(repeat) or ok(tls12):
+            continue
+        if legacy.version not in _OLD_VERSIONS:
+            continue
+        refused = f"with {main.alert}" if main.alert else f"({main.failure.kind})"
+        yield Hit(
+            summary=f"{place(seen, main)} speaks only {_version(legacy.version)}: it refuses "
+            f"{_version(main.offered[0])} to {_version(main.offered[1])} {refused}",
+            blame="server",
+            remedy=f"Enable TLS 1.2 on {seen.target.host}, or on the device that ends TLS in front of it.",
+            evidence=present(main, repeat, tls12, legacy),
+        )
+
+
+def _version(name: str) -> str:
+    """As people say it: TLS 1.0 for TLSv1."""
+    number = name.removeprefix("TLSv")
+    return f"TLS {number if '.' in number else number + '.0'}" if number != name else name

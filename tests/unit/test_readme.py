@@ -1,0 +1,129 @@
+"""README.md and CHANGELOG.md say what is so: commands parse, options and files exist, examples run as shown."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+import netdiag
+from netdiag import cli, session
+from netdiag.model import Target
+from netdiag.rules import CATALOGUE
+from netdiag.world.scenes import SCENES
+from netdiag.world.world import World
+from tests import readme, support
+
+TEXT = (support.ROOT / "README.md").read_text(encoding="utf-8")
+CHANGES = (support.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+#: In blocks (with or without a prompt) and in running text.
+SHOWN = sorted(
+    set(re.findall(r"^(?:\$ |    )(netdiag .*)$", TEXT, re.MULTILINE) + re.findall(r"`(netdiag [^`]*)`", TEXT))
+)
+
+
+def _arguments(command: str) -> list[str]:
+    """The arguments of the first command of a pipeline; [OPTIONAL] parts are taken."""
+    words = shlex.split(re.sub(r"[\[\]]|\.\.\.", "", command), comments=True)
+    ends = [n for n, word in enumerate(words) if word in ("|", ">", "&&", "||", ";")]
+    return words[1 : ends[0] if ends else None]
+
+
+@pytest.mark.parametrize("command", SHOWN)
+def test_each_command_shown_parses(command):
+    for alternative in _arguments(command)[0].split("|"):
+        arguments = [alternative, *_arguments(command)[1:]]
+        parser, _ = cli._parser(arguments)
+        assert parser.parse_args(arguments) if alternative != "--version" else True
+
+
+def test_commands_are_shown_and_all_of_them():
+    assert {_arguments(command)[0] for command in SHOWN} >= set(cli.COMMANDS)
+
+
+def test_each_option_named_exists(capsys):
+    known = ""
+    for name in cli.COMMANDS:
+        with pytest.raises(SystemExit):
+            cli.main([name, "--help"])
+        known += capsys.readouterr().out
+    ours = "".join(part for part in re.split(r"```python.*?```", TEXT, flags=re.DOTALL))
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours))
+    assert named - set(re.findall(r"--[a-z][a-z-]+", known)) - {"--version"} == set()
+
+
+def test_each_option_of_endpoint_is_named(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["endpoint", "--help"])
+    options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
+    assert len(options) > 10
+    assert {option for option in options if option not in TEXT} == set()
+
+
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"\]\(([^)#:]+)\)", TEXT))))
+def test_each_link_leads_to_a_file(path):
+    assert (support.ROOT / path).exists()
+
+
+def test_each_example_has_its_block():
+    assert set(readme.documented()) == set(readme.EXAMPLES)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the examples were written on Linux")
+@pytest.mark.parametrize("name", sorted(set(readme.EXAMPLES) - {"demo"}))
+def test_each_example_prints_what_is_shown(name):
+    """Of reports the verdict only: the evidence depends on the machine, and on who was quicker."""
+    example = readme.EXAMPLES[name]
+    support.require_tools(*({"sh"} | ({"unshare", "ip"} if example.offline else set())))
+    if "jq" in example.command:
+        support.require_tools("jq")
+    if example.offline and not _may_unshare():
+        support.missing("this user may not make a network namespace")
+    now, shown = readme.printed(example), readme.documented()[name]
+    whole = name not in ("first", "scene", "intercepted", "offline", "one-rung")
+    assert readme.words(now, verdict_only=not whole) == readme.words(shown, verdict_only=not whole)
+
+
+def test_demo_shows_scenes_that_exist():
+    """The whole demo is tests/unit/world's business: twelve scenes at once on a busy machine take their time."""
+    shown = [tuple(line.split()[1:4]) for line in readme.documented()["demo"].splitlines() if line.startswith("✓")]
+    scenes = {scene.name: scene.expect for scene in SCENES}
+    assert shown == [(name, scenes[name].status, scenes[name].finding or "-") for name, *_ in shown] != []
+
+
+def _may_unshare() -> bool:
+    return subprocess.run(["unshare", "-rnm", "true"], capture_output=True, check=False).returncode == 0
+
+
+def test_library_example_runs(monkeypatch, capsys, tmp_path):
+    """Against the embedded world in place of the network: its proxy asks for a ticket."""
+    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    scene = next(scene for scene in SCENES if scene.name == "proxy-wants-ticket")
+    with World() as world:
+        here = {"machine": world.machine(scene.setting)}
+
+        def one(target: Target | str, *, options=session.Options(), **more):  # noqa: B008 - frozen
+            options = replace(options, trust=world.trust(scene.setting), timeout_s=1.0)
+            return session.diagnose_endpoint(target, options=options, **here, **more)
+
+        def several(targets, *, options=session.Options(), **more):  # noqa: B008 - frozen
+            options = replace(options, trust=world.trust(scene.setting), timeout_s=1.0)
+            return session.diagnose_endpoints(targets, options=options, **here, **more)
+
+        monkeypatch.setattr(netdiag, "diagnose_endpoint", one, raising=False)
+        monkeypatch.setattr(netdiag, "diagnose_endpoints", several, raising=False)
+        monkeypatch.chdir(tmp_path)
+        exec(compile(block, "README.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "proxy.authentication-required" in out
+    assert "wu2.frontend.clouddatahub.net" in out
+    assert netdiag.load_report((tmp_path / "report.json").read_bytes()).target.host in out
+
+
+def test_changelog_names_each_finding():
+    sections = re.findall(r"^### Findings\n(.*?)(?=^##|\Z)", CHANGES, re.MULTILINE | re.DOTALL)
+    assert set(re.findall(r"`([a-z]+\.[a-z0-9-]+)`", "".join(sections))) == set(CATALOGUE)

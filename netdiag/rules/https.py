@@ -78,7 +78,9 @@ def _blocks(observation: HttpsObservation) -> bool:
     if not observation.verified and _other_host(observation):
         return True
     blocked, portal = _BLOCKED.search(observation.body), _PORTAL.search(observation.body)
-    signs = (bool(_product(observation)), observation.status in (403, 503), bool(portal and _other_host(observation)))
+    # Only without TLS can somebody else send the redirect; over verified TLS the target itself has sent it.
+    led_away = portal and observation.url.startswith("http:") and _other_host(observation)
+    signs = (_product(observation), observation.status in (403, 503), led_away)
     return bool(blocked or portal) and any(signs)
 
 

@@ -7,6 +7,8 @@ from netdiag.rules import Seen, findings
 
 HOST = "a.example"
 FORTINET = "<html><head><title>Web Page Blocked</title></head><body>FortiGuard Intrusion Prevention. Access blocked."
+PORTAL = "<title>Guest Wi-Fi: log in to this network</title>"
+ELSEWHERE = "https://login.portal.example/x"
 SQUID = "<title>ERROR: The requested URL could not be retrieved</title><p>Access Denied. Access to this URL is blocked"
 
 
@@ -17,11 +19,14 @@ def answer(
     final: str = f"https://{HOST}/",
     failure: FailureKind | None = None,
     step: str = "fetch",
+    url: str = f"https://{HOST}/",
+    verified: bool = True,
 ) -> HttpsObservation:
     return HttpsObservation(
         id="https.direct",
-        url=f"https://{HOST}/",
+        url=url,
         final_url=final,
+        verified=verified,
         status=status,
         body=body,
         headers=tuple((headers or {}).items()),
@@ -54,6 +59,10 @@ def judged(observation: HttpsObservation, route: Route = "direct") -> list[tuple
         (answer(200, final="https://login.portal.example/x"), [("https.redirected", "warning", "unknown")]),
         (answer(302, headers={"Location": "https://elsewhere.example/"}), [("https.redirected", "warning", "unknown")]),
         (answer(302, headers={"Location": "/login"}), []),
+        # a login page is a captive portal's when somebody else than the target can have sent the redirect
+        (answer(200, PORTAL, url=f"http://{HOST}/", final=ELSEWHERE), [("https.block-page", "error", "path-device")]),
+        (answer(200, PORTAL, final=ELSEWHERE), [("https.redirected", "warning", "unknown")]),
+        (answer(302, headers={"Location": ELSEWHERE}, verified=False), [("https.block-page", "error", "path-device")]),
         (answer(302, headers={"Location": "https://[bad"}), []),
         (answer(None, failure="timeout"), [("https.no-answer", "error", "server")]),
         (answer(None, failure="eof"), [("https.no-answer", "error", "server")]),

@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - it stays until the end
     try:
         parser, chosen = _parser(arguments)
-        args = parser.parse_args(arguments)
+        args = _parse(parser, arguments)
         status = _load(chosen).run(args)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -77,6 +77,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - here ends every error, and a bug must not look like a finding (1)
         return _failed(error)
     return int(status)
+
+
+def _parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
+    """Targets may stand on both sides of an option, which argparse itself does not take."""
+    args, rest = parser.parse_known_args(arguments)
+    if rest and hasattr(args, "targets") and not any(word.startswith("-") for word in rest):
+        args.targets = [*args.targets, *rest]
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return args
 
 
 def _failed(error: Exception) -> int:

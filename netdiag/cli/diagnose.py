@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from importlib import import_module
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from netdiag.cli import complain
 from netdiag.cli.options import add_probe_options, add_report_options, credentials, values
@@ -17,9 +18,12 @@ from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.progress import Progress, progress_for
 from netdiag.cli.status import UNUSABLE, exit_status
 from netdiag.cli.targets import Wanted, gather, listing
-from netdiag.model import Report, Rung, Target, UsageError
+from netdiag.model import Report, Target, UsageError
 from netdiag.report import Format, render
 from netdiag.report.layout import Layout
+
+if TYPE_CHECKING:
+    from netdiag.session.options import Until
 
 _TARGETS = """\
 TARGET is HOST, HOST:PORT, an address, [v6]:PORT or a URL; the port defaults to 443.
@@ -53,7 +57,7 @@ def declare(parser: argparse.ArgumentParser, *, profiles: bool = False) -> None:
     add_probe_options(parser)
 
 
-def run(args: argparse.Namespace, *, command: str, until: Rung) -> int:
+def run(args: argparse.Namespace, *, command: str, until: Until) -> int:
     """Test, report, and return the exit status."""
     profiles: list[str] = getattr(args, "profile", [])
     if not args.targets and not profiles:
@@ -93,7 +97,7 @@ def _note_skipped(wanted: Wanted) -> None:
             )
 
 
-def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Rung) -> int:
+def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Until) -> int:
     from netdiag.session import Options, diagnose_endpoints
 
     if format_ == "text":  # rich is loaded while the network is waited for

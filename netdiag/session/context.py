@@ -46,9 +46,9 @@ class Context:
     #: Loaded beside the first network wait.
     trust: Future[Trust]
     #: Found out beside the system's own lookup.
-    servers: Callable[[], Servers]
+    servers: Future[Servers]
     #: The system's answer for "localhost": one machine has one, whatever the number of targets.
-    localhost: Callable[[], Future[DnsObservation]]
+    localhost: Future[DnsObservation]
     progress: Callable[[Target, Rung], None]
     #: Set once a network wait has begun: from then on there is time to spare for what is needed later.
     waiting: threading.Event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -15,10 +14,10 @@ from netdiag.probes.net import Address, Step
 from netdiag.probes.proxy_selection import parse_proxy
 from netdiag.session.context import Context, Servers, Trust
 from netdiag.session.ladder import Run
-from netdiag.session.options import Options
+from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import preload
 from netdiag.session.target import parse_server, parse_target
-from netdiag.session.tasks import spawn
+from netdiag.session.tasks import carry_out, spawn
 
 #: Targets under way at once. Each holds a handful of sockets and threads, so this bounds both.
 MAX_AT_ONCE = 100
@@ -66,6 +65,8 @@ def diagnose_endpoints(
     ``progress`` is called with a target and the rung that it has reached, from several threads.
     """
     options, machine = options or Options(), machine or Machine()
+    if not 0 < options.timeout_s <= MAX_TIMEOUT_S:
+        raise UsageError(f"a timeout of {options.timeout_s} s is not above 0 and at most {MAX_TIMEOUT_S:.0f}")
     added = tuple(parse_server(text) for text in options.resolvers)
     if options.proxy.startswith("pac:"):
         from netdiag.probes import pac
@@ -74,10 +75,11 @@ def diagnose_endpoints(
     elif options.proxy not in ("system", "none"):
         parse_proxy(options.proxy)
     parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
-    localhost = functools.cache(lambda: spawn(lambda: names.lookup(machine, "localhost", Step("dns.localhost"))))
+    localhost = spawn(lambda: names.lookup(machine, "localhost", Step("dns.localhost")))
+    servers = spawn(lambda: _servers(machine, added))
     trust: Future[Trust] = Future()
     waiting = threading.Event()
-    servers = functools.cache(lambda: _servers(machine, added))
+    cancel = cancel or threading.Event()
 
     def start(target: Target) -> Run:
         context = Context(
@@ -92,15 +94,15 @@ def diagnose_endpoints(
         )
         return Run(context, command)
 
-    reports = _reports(parsed, start, cancel or threading.Event())
-    waiting.wait(_FIRST_WAIT_S)
-    preload(options.until)
+    fleet = _Fleet(parsed, start, cancel)
     try:
-        trust.set_result(_load_trust(options, machine))
-    except UsageError as error:
-        trust.set_exception(error)  # for the runs that have begun; nobody reads their reports
-        raise
-    yield from reports
+        waiting.wait(_FIRST_WAIT_S)
+        preload(options.until)
+        carry_out(lambda: _load_trust(options, machine), trust)
+        trust.result()  # raises ``UsageError``
+        yield from fleet.reports()
+    finally:
+        fleet.stop()
 
 
 def _load_trust(options: Options, machine: Machine) -> Trust:
@@ -116,40 +118,52 @@ def _servers(machine: Machine, added: Sequence[Address]) -> Servers:
     return tuple((server, True) for server in configured) + tuple((s, False) for s in added if s not in configured)
 
 
-def _reports(targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> Iterator[Report]:
-    """Begin the runs, at most ``MAX_AT_ONCE`` at a time, and return the iterator that waits for their reports."""
-    waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[Report] = queue.SimpleQueue()
-    running: set[Run] = set()
-    for target in targets:
-        waiting.put(target)
+class _Fleet:
+    """Runs under way, at most ``MAX_AT_ONCE`` at a time."""
 
-    def work() -> None:
-        while True:
-            try:
-                run = start(waiting.get_nowait())
-            except queue.Empty:
-                return
-            running.add(run)
-            if cancel.is_set():
-                run.cancel()
-            finished.put(run.report())
-            running.discard(run)
+    def __init__(self, targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> None:
+        self._start = start
+        self._cancel = cancel
+        self._count = len(targets)
+        self._waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._running: set[Run] = set()
+        self._stopped = False
+        for target in targets:
+            self._waiting.put(target)
+        self._workers = [spawn(self._work) for _ in range(min(MAX_AT_ONCE, len(targets)))]
 
-    workers = [spawn(work) for _ in range(min(MAX_AT_ONCE, len(targets)))]
-
-    def wait() -> Iterator[Report]:
-        for _ in targets:
-            while (report := _get(finished)) is None:
-                for worker in workers:
+    def reports(self) -> Iterator[Report]:
+        """Each report as soon as it is ready."""
+        for _ in range(self._count):
+            while (report := _get(self._finished)) is None:
+                for worker in self._workers:
                     if worker.done():
                         worker.result()  # a bug in a worker surfaces here instead of hanging the caller
-                if cancel.is_set():
-                    for run in tuple(running):
-                        run.cancel()
+                if self._cancel.is_set():
+                    self._cancel_runs()
             yield report
 
-    return wait()
+    def stop(self) -> None:
+        """Begin nothing more and end what is under way; nobody waits for its reports."""
+        self._stopped = True
+        self._cancel_runs()
+
+    def _work(self) -> None:
+        while not self._stopped:
+            try:
+                run = self._start(self._waiting.get_nowait())
+            except queue.Empty:
+                return
+            self._running.add(run)
+            if self._cancel.is_set() or self._stopped:
+                run.cancel()
+            self._finished.put(run.report())
+            self._running.discard(run)
+
+    def _cancel_runs(self) -> None:
+        for run in tuple(self._running):
+            run.cancel()
 
 
 def _get(finished: queue.SimpleQueue[Report]) -> Report | None:

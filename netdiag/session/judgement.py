@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,32 +12,22 @@ import msgspec
 from netdiag import __version__
 from netdiag.model import (
     AnyObservation,
-    ChainObservation,
     DnsObservation,
+    Finding,
     HttpsObservation,
     NotRun,
-    Observation,
     Report,
     Route,
     Rung,
     Target,
-    TcpObservation,
-    TlsObservation,
     Tool,
+    Verdict,
 )
 
 if TYPE_CHECKING:
     from netdiag.rules import Seen
 
 # The rules are imported where they judge: preload.py has loaded them by then.
-
-_TYPES: dict[Rung, type[Observation]] = {
-    "dns": DnsObservation,
-    "tcp": TcpObservation,
-    "tls": TlsObservation,
-    "chain": ChainObservation,
-    "https": HttpsObservation,
-}
 
 
 def judge(
@@ -51,17 +42,13 @@ def judge(
     not_run: tuple[NotRun, ...] = (),
     internal_errors: tuple[str, ...] = (),
 ) -> Report:
-    """The report over what was seen. ``last_rung`` is the one that shows whether the target can be used."""
-    from netdiag.rules import Seen, conclude, findings
+    """The report over what was seen. ``last_rung`` is the last that was to be climbed."""
+    from netdiag.rules import Seen, findings
 
     seen = Seen(target, route, observations)
     errors = list(internal_errors)
     found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
-    goal = _TYPES[last_rung]
-    tested = not errors and any(o.outcome != "not-run" for o in seen.effective(goal))
-    verdict = conclude(
-        target, found, tested=tested, healthy_summary=_healthy(seen, last_rung), not_run=_on(route, not_run)
-    )
+    verdict = _verdict(seen, found, not_run, errors, _healthy(seen, last_rung))
     return Report(
         tool=Tool(version=__version__),
         command=command,
@@ -79,19 +66,24 @@ def judge(
 
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules."""
-    from netdiag.rules import Seen, conclude, findings
+    from netdiag.rules import Seen, findings
 
     seen = Seen(report.target, report.route, report.observations)
     found = findings(seen)
-    tested = report.verdict.status != "inconclusive"
-    verdict = conclude(
-        report.target,
-        found,
-        tested=tested,
-        healthy_summary=report.verdict.summary if report.verdict.status == "healthy" else "",
-        not_run=_on(report.route, report.not_run),
-    )
+    healthy = report.verdict.summary if report.verdict.status == "healthy" else ""
+    verdict = _verdict(seen, found, report.not_run, report.internal_errors, healthy)
     return msgspec.structs.replace(report, findings=found, verdict=verdict)
+
+
+def _verdict(
+    seen: Seen, found: Sequence[Finding], not_run: Sequence[NotRun], errors: Sequence[str], healthy: str
+) -> Verdict:
+    """What was not run on the way that an application takes leaves open whether the target can be used."""
+    from netdiag.rules import conclude
+
+    left_out = tuple(entry for entry in not_run if entry.route == seen.route)
+    tested = not errors and not left_out
+    return conclude(seen.target, found, tested=tested, healthy_summary=healthy, not_run=left_out)
 
 
 def describe(error: BaseException) -> str:
@@ -99,10 +91,6 @@ def describe(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return f"{type(error).__name__}: {error} at {places}".replace("\n", " ")
-
-
-def _on(route: Route, not_run: tuple[NotRun, ...]) -> tuple[NotRun, ...]:
-    return tuple(entry for entry in not_run if entry.route == route)
 
 
 def _healthy(seen: Seen, last_rung: Rung) -> str:

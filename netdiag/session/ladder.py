@@ -112,4 +112,4 @@ class Run:
         context = self._context
         if not is_address(context.target.host):
             context.log.add(hosts_entries(context.machine, context.target.host, Step("dns.hosts-file")))
-        return None if context.target.host == "localhost" else context.localhost()
+        return None if context.target.host == "localhost" else context.localhost

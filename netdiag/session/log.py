@@ -5,30 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TypeVar
 
-from netdiag.model import (
-    AnyObservation,
-    ChainObservation,
-    DnsObservation,
-    HttpsObservation,
-    NotRun,
-    ProxyObservation,
-    ProxySelection,
-    Route,
-    Rung,
-    TcpObservation,
-    TlsObservation,
-)
+from netdiag.model import RUNG_OF, AnyObservation, NotRun, Route, Rung
 
-_RUNG: dict[type, Rung] = {
-    ProxySelection: "machine",
-    DnsObservation: "dns",
-    TcpObservation: "tcp",
-    ProxyObservation: "proxy",
-    TlsObservation: "tls",
-    ChainObservation: "chain",
-    HttpsObservation: "https",
-}
-_ORDER: dict[type, int] = {kind: i for i, kind in enumerate(_RUNG)}
+_ORDER: dict[type, int] = {kind: i for i, kind in enumerate(RUNG_OF)}
 
 O = TypeVar("O", bound=AnyObservation)  # noqa: E741 - the conventional name for "an observation type"
 

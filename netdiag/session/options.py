@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from netdiag.model import Rung
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from netdiag.pki.trust import TrustStore
 
 #: One network wait, in seconds.
 DEFAULT_TIMEOUT_S = 8.0
+MAX_TIMEOUT_S = 3600.0
 #: A whole run against one target, in seconds: a person waits in front of it.
 RUN_LIMIT_S = 55.0
+
+
+Until = Literal["dns", "tcp", "tls", "chain", "https"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,4 +32,4 @@ class Options:
     resolvers: tuple[str, ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
     #: The last rung to climb.
-    until: Rung = "https"
+    until: Until = "https"

@@ -14,7 +14,7 @@ from netdiag.session.context import Context
 from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import Resolution
 from netdiag.session.target import is_address
-from netdiag.session.tasks import carry_out, spawn
+from netdiag.session.tasks import carry_out, spawn_into
 
 
 class UnreachableError(Exception):
@@ -36,7 +36,8 @@ class Reach:
         self._resolution: Resolution | None = None
         self._race: Race | None = None
         self._racing: Future[None] | None = None
-        self._ends: queue.SimpleQueue[tuple[TcpObservation, SocketStream | None]] = queue.SimpleQueue()
+        #: What each attempt came to; None when the race is over.
+        self._ends: queue.SimpleQueue[tuple[TcpObservation, SocketStream | None] | None] = queue.SimpleQueue()
 
     def resolve(self) -> tuple[tuple[str, ...], str | None]:
         """The host's addresses, and the observation they come from. Raises ``UnreachableError``."""
@@ -62,16 +63,17 @@ class Reach:
             self._ends.put((context.log.add(observation), stream))
 
         context.waiting.set()
-        self._race = race
+        self._race, self._racing = race, Future()
+        self._racing.add_done_callback(lambda _: self._ends.put(None))
         if len(attempts) == 1:  # nobody to race with, and so no need for a thread
-            self._racing = Future()
             carry_out(lambda: race.run(ended), self._racing)
         else:
-            self._racing = spawn(lambda: race.run(ended))
-        for _ in attempts:
-            observation, stream = self._ends.get(timeout=RUN_LIMIT_S)
+            spawn_into(lambda: race.run(ended), self._racing)
+        while (end := self._ends.get()) is not None:
+            observation, stream = end
             if stream:
                 return stream, observation
+        self._racing.result()  # a bug in the race surfaces here
         raise UnreachableError("tcp", f"no address of {self._host} could be connected to")
 
     def finish(self) -> None:
@@ -84,9 +86,9 @@ class Reach:
             self._race.stop()
             self._racing.result(timeout=RUN_LIMIT_S)
         while not self._ends.empty():
-            _, unused = self._ends.get()
-            if unused:
-                unused.close()
+            end = self._ends.get()
+            if end and end[1]:
+                end[1].close()
 
     def _at(self, addresses: tuple[str, ...]) -> tuple[Address, ...]:
         return tuple(Address(address, self._port) for address in addresses)

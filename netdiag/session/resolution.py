@@ -12,8 +12,7 @@ import msgspec
 
 from netdiag.model import DnsObservation, Failure, Route
 from netdiag.probes import names
-from netdiag.probes.machine import Machine
-from netdiag.probes.net import Address, Deadline, Step, Stopwatch
+from netdiag.probes.net import Step, Stopwatch
 from netdiag.session.context import Context
 from netdiag.session.tasks import spawn
 
@@ -30,14 +29,6 @@ FAIR_CHANCE_S = 0.05
 FAIR_CHANCE_RATIO = 1.5
 
 SYSTEM = "system"
-
-
-def _ask_server(
-    machine: Machine, server: Address, host: str, deadline: Deadline, step: Step, *, configured: bool
-) -> tuple[DnsObservation, ...]:
-    from netdiag.probes import dns  # large: it is loaded while the system's own lookup waits
-
-    return dns.ask(machine, server, host, deadline, step, configured=configured)
 
 
 class Resolution:
@@ -57,13 +48,17 @@ class Resolution:
         step = Step(f"{prefix}.{SYSTEM}", route=route)
         self._ask(SYSTEM, True, lambda: (names.lookup(machine, host, step),))
         context.waiting.set()
-        for server, configured in context.servers():
+        # Loaded here, while the system's own lookup waits: the servers are asked when this is done, and not before.
+        from netdiag.probes import dns
+
+        for server, configured in context.servers.result():
             asked = Step(f"{prefix}.{server}", route=route)
             self._ask(
                 str(server),
                 configured,
-                partial(_ask_server, machine, server, host, context.wait(), asked, configured=configured),
+                partial(dns.ask, machine, server, host, context.wait(), asked, configured=configured),
             )
+        self._asked = Stopwatch()
 
     def addresses(self) -> tuple[tuple[str, ...], str | None]:
         """The addresses to connect to, and the observation they come from; empty when there are none.
@@ -102,7 +97,7 @@ class Resolution:
         """Record what has come in the meantime, and what has not. Waits only to tell silence from haste."""
         fair_chance = max(FAIR_CHANCE_S, FAIR_CHANCE_RATIO * self._first_s)
         patience = SHARED_SILENCE_S if self._pending.get(SYSTEM) else fair_chance
-        while self._pending and self._next(patience - self._watch.took_s):
+        while self._pending and self._next(patience - self._asked.took_s):
             pass
         system_hangs = self._pending.get(SYSTEM, False)
         for who, configured in tuple(self._pending.items()):
@@ -120,7 +115,8 @@ class Resolution:
             who, future = self._answers.get(timeout=max(wait_s, 0.0))
         except queue.Empty:
             return None
-        del self._pending[who]
+        if self._pending.pop(who, None) is None:  # ``finish`` has closed the books meanwhile
+            return who, ()
         self._first_s = self._first_s or self._watch.took_s
         return who, tuple(self._context.log.add(observation) for observation in future.result())
 

@@ -13,8 +13,13 @@ T = TypeVar("T")
 def spawn(work: Callable[[], T]) -> Future[T]:
     """Run ``work`` in a daemon thread. Its result or exception is in the future."""
     future: Future[T] = Future()
-    threading.Thread(target=lambda: carry_out(work, future), daemon=True).start()
+    spawn_into(work, future)
     return future
+
+
+def spawn_into(work: Callable[[], T], future: Future[T]) -> None:
+    """Run ``work`` in a daemon thread for a future that is there already."""
+    threading.Thread(target=lambda: carry_out(work, future), daemon=True).start()
 
 
 def carry_out(work: Callable[[], T], future: Future[T]) -> None:

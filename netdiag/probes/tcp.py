@@ -57,6 +57,7 @@ class Race:
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
         self._stopped = threading.Event()
+        self._interrupted = False
         self._watch = Stopwatch()
         self._attempts = [_Attempt(address, step) for address, step in attempts]
 
@@ -65,8 +66,9 @@ class Race:
         """Seconds from now until the silence of what is still open means something."""
         return max(0.0, self._telling_silence_s() - self._watch.took_s)
 
-    def stop(self) -> None:
-        """End ``run`` soon. May be called more than once and after the end."""
+    def stop(self, *, interrupted: bool = False) -> None:
+        """End ``run`` soon; when ``interrupted``, silence means nothing. May be called again and after the end."""
+        self._interrupted = interrupted
         self._stopped.set()
         with contextlib.suppress(OSError):
             self._waker.send(b"x")
@@ -115,7 +117,7 @@ class Race:
         detail = f"no answer in {attempt.watch.took_s:.1f} s"
         failure = Failure(kind="timeout", step="connect", detail=detail)
         observation = self._observe(attempt, failure)
-        if self._stopped.is_set() and attempt.watch.took_s < self._telling_silence_s():
+        if self._stopped.is_set() and (self._interrupted or attempt.watch.took_s < self._telling_silence_s()):
             observation = self._observe(attempt, None, outcome_not_run=True)
         ended(observation, None)
         attempt.socket.close()

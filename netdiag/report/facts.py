@@ -210,6 +210,10 @@ def _(observation: TlsObservation) -> str:
     return f"{', '.join(part for part in parts if part)} ({asked})"
 
 
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 @_describe.register
 def _(observation: ChainObservation) -> str:
     parts = [f"{fault.kind} at {common_name(fault.subject)}: {fault.detail}" for fault in observation.faults]
@@ -221,7 +225,8 @@ def _(observation: ChainObservation) -> str:
         if len(observation.elements) > 1:
             parts.append(f"top {common_name(top.subject)}")
         parts.append(validity(leaf, observation.at or observation.started))
-    parts.append(f"publicly trusted: {'yes' if observation.publicly_trusted else 'no'}")
+    parts.append(f"publicly trusted: {_yes_no(observation.publicly_trusted)}")
+    parts.append(f"DigiCert Global Root G2 in the trust store: {_yes_no(observation.has_digicert_g2)}")
     return "; ".join(parts)
 
 

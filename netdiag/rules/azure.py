@@ -8,6 +8,7 @@ zones (learn.microsoft.com/azure/private-link/private-endpoint-dns); roots from 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 #: The one root whose absence breaks most machines: (name, SHA-1 of the certificate).
@@ -29,7 +30,7 @@ AZURE_ROOTS: tuple[tuple[str, str], ...] = (
 class Service:
     """One service. A suffix that starts with a dot covers every name below it; any other is that very name.
 
-    ``expected_roots`` are pairs of name and lower-case hexadecimal SHA-1.
+    ``expected_roots`` are pairs of name and lower-case hexadecimal SHA-1, the usual one first.
     """
 
     name: str
@@ -101,3 +102,14 @@ def known_service(host: str) -> Service | None:
             if name.endswith(suffix) if suffix.startswith(".") else name == suffix:
                 return service
     return None
+
+
+#: http.sys, IIS and the edge sign themselves in these headers; every Azure service adds ids of its own ("x-ms-...").
+_SERVERS = ("microsoft-httpapi/", "microsoft-iis/", "kestrel", "windows-azure-")
+_IDS = ("x-ms-", "x-azure-", "request-context")
+
+
+def answered_by_azure(headers: Iterable[tuple[str, str]]) -> bool:
+    """Whether an HTTP answer bears the marks of an Azure front end. Its status and page are nowhere documented."""
+    lowered = [(name.lower(), value.lower()) for name, value in headers]
+    return any((name == "server" and value.startswith(_SERVERS)) or name.startswith(_IDS) for name, value in lowered)

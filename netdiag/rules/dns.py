@@ -137,7 +137,7 @@ def timeout(seen: Seen) -> Iterator[Hit]:
         seen,
         "timeout",
         "does not answer",
-        "Check that name server {servers} is up and that firewalls pass UDP and TCP port 53 to it, or remove it from "
+        "Check that firewalls pass UDP and TCP port 53 to name server {servers} and that it is up, or remove it from "
         "this machine's settings.",
     )
     for name in lookups(seen):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from netdiag.model import Blame, ChainObservation, Culprit, Failure, HttpsObservation, Severity
+from netdiag.rules.azure import answered_by_azure, known_service
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -186,10 +187,11 @@ def unexpected_status(seen: Seen) -> Iterator[Hit]:
         status = observation.status or 0
         if 400 <= status < 600:
             server_error = status >= 500
+            azure = known_service(seen.target.host) is not None and answered_by_azure(observation.headers)
             yield Hit(
                 summary=f"{seen.target.host} answers HTTP {status} {observation.reason}".rstrip()
                 + ("" if server_error else ", which proves that it can be reached"),
-                blame="server",
+                blame="azure-service" if azure else "server",
                 remedy="Look at the service's health page and try again; open a ticket with the time of this report."
                 if server_error
                 else "Nothing, if applications use another path; else check path and permissions.",

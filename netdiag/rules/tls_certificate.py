@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from netdiag.model import ChainObservation, Culprit, Severity, name_part
-from netdiag.rules.azure import known_service
+from netdiag.rules.azure import Service, known_service
 from netdiag.rules.interceptors import vendor_of
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
@@ -68,7 +68,7 @@ def _is_genuine(chain: ChainObservation) -> bool:
     return chain.publicly_trusted or (chain.store_vouched and not _kinds(chain))
 
 
-def _replaced(chain: ChainObservation, genuine: ChainObservation | None, service: str) -> bool:
+def _replaced(chain: ChainObservation, genuine: ChainObservation | None, service: Service | None) -> bool:
     kinds = _kinds(chain)
     if chain.publicly_trusted or kinds & _BROKEN:
         return False
@@ -78,7 +78,7 @@ def _replaced(chain: ChainObservation, genuine: ChainObservation | None, service
         return True
     # Where the user named the roots to expect, a lone leaf is more likely a server that forgot its intermediate.
     expected = chain.store_vouched and kinds & _UNTRUSTED <= {"incomplete"}
-    return bool(service) and not expected and not _lacks_intermediate(chain)
+    return service is not None and not expected and not _lacks_intermediate(chain)
 
 
 @rule(
@@ -117,12 +117,14 @@ def intercepted(seen: Seen) -> Iterator[Hit]:
     others = _chains(seen.other(ChainObservation), host)
     for chain in _chains(seen.effective(ChainObservation), host):
         genuine = next((o for o in others if _is_genuine(o)), None)
-        if _replaced(chain, genuine, service.name if service else ""):
+        if _replaced(chain, genuine, service):
             other = genuine or next(iter(others), None)
-            yield _intercepted_hit(seen, chain, other, service.name if service else "")
+            yield _intercepted_hit(seen, chain, other, service)
 
 
-def _intercepted_hit(seen: Seen, chain: ChainObservation, other: ChainObservation | None, service: str) -> Hit:
+def _intercepted_hit(
+    seen: Seen, chain: ChainObservation, other: ChainObservation | None, service: Service | None
+) -> Hit:
     host, leaf = seen.target.host, chain.elements[0]
     issuer, vendor = _name(leaf.issuer), _vendor(chain)
     by = f"it was issued by {issuer!r}" + (f" ({vendor})" if vendor else "")
@@ -134,7 +136,7 @@ def _intercepted_hit(seen: Seen, chain: ChainObservation, other: ChainObservatio
         theirs = _name(other.elements[0].issuer)
         summary += f" {way}" + (" and also " if theirs == issuer else f", but by {theirs!r} ") + other_way
     elif service:
-        summary += f", not by a public authority as {service}'s is"
+        summary += f"; {service.name}'s own comes from a public root such as {service.expected_roots[0][0]}"
     broken = bool(_kinds(chain) & (_UNTRUSTED | {"name-mismatch", "bad-signature", "malformed"}))
     device = f"the {vendor} device" if vendor else "the proxy" if chain.route == "proxy" else "the inspecting device"
     root = _name(chain.elements[-1].issuer)

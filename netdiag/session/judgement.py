@@ -95,6 +95,8 @@ def describe(error: BaseException) -> str:
 
 def _healthy(seen: Seen, last_rung: Rung) -> str:
     """What works, in one sentence."""
+    from netdiag.rules.azure import answered_by_azure, known_service
+
     name = seen.target.authority
     through = " through the proxy" if seen.route == "proxy" else ""
     if last_rung == "dns":
@@ -102,7 +104,9 @@ def _healthy(seen: Seen, last_rung: Rung) -> str:
         return f"{name} resolves to {', '.join(addresses[:4])}" if addresses else f"{name} needs no lookup"
     if last_rung == "https":
         for fetched in seen.effective(HttpsObservation):
-            return f"{name} answers HTTP {fetched.status}{through}"
+            service = known_service(seen.target.host)
+            recognised = f", as {service.name} does" if service and answered_by_azure(fetched.headers) else ""
+            return f"{name} answers HTTP {fetched.status}{through}{recognised}"
     if last_rung in ("tls", "chain"):
         return f"{name} takes TLS{through} and its certificate is trusted"
     return f"{name} accepts connections{through}"

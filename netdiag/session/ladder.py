@@ -14,6 +14,7 @@ from netdiag.probes.net import Step
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.session.context import Context
 from netdiag.session.judgement import describe, judge
+from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import SHARED_SILENCE_S
 from netdiag.session.target import is_address
 from netdiag.session.tasks import spawn
@@ -85,11 +86,13 @@ class Run:
             other.done.wait(OTHER_WAY_GRACE_S if effective.arrived else context.deadline.remaining())
         if self._falls_back and not effective.arrived and effective.rung in ("dns", "tcp"):
             self._route = "direct"  # no proxy could be reached, and the PAC script then says DIRECT
-        interrupted = self._cancelled.is_set()
         for way in self._ways:
-            way.cut(
-                "the run was interrupted" if interrupted else "the other way had its result, so this was not awaited"
-            )
+            if self._cancelled.is_set():
+                way.cut("the run was interrupted", interrupted=True)
+            elif way is effective:
+                way.cut(f"a run ends after {RUN_LIMIT_S:.0f} s")
+            else:
+                way.cut("the other way had its result, so this was not awaited")
         if localhost:
             with contextlib.suppress(TimeoutError):  # a resolver that hangs shows in the target's own lookup
                 context.log.add(localhost.result(timeout=SHARED_SILENCE_S))

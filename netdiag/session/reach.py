@@ -76,14 +76,14 @@ class Reach:
         self._racing.result()  # a bug in the race surfaces here
         raise UnreachableError("tcp", f"no address of {self._host} could be connected to")
 
-    def finish(self) -> None:
-        """Close the books: an attempt without an end counts as silent, or as not waited for."""
+    def finish(self, *, interrupted: bool = False) -> None:
+        """Close the books: an attempt without an end counts as silent, or, ``interrupted``, as not waited for."""
         if self._resolution:
-            self._resolution.finish()
+            self._resolution.finish(interrupted=interrupted)
         if self._race and self._racing:
-            if not self._racing.done():
+            if not self._racing.done() and not interrupted:
                 threading.Event().wait(min(self._race.patience_s, self._context.deadline.remaining()))
-            self._race.stop()
+            self._race.stop(interrupted=interrupted)
             self._racing.result(timeout=RUN_LIMIT_S)
         while not self._ends.empty():
             end = self._ends.get()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue
 import time
 from collections.abc import Callable
@@ -47,7 +48,6 @@ class Resolution:
         machine = context.machine
         step = Step(f"{prefix}.{SYSTEM}", route=route)
         self._ask(SYSTEM, True, lambda: (names.lookup(machine, host, step),))
-        context.waiting.set()
         # Loaded here, while the system's own lookup waits: the servers are asked when this is done, and not before.
         from netdiag.probes import dns
 
@@ -59,6 +59,7 @@ class Resolution:
                 partial(dns.ask, machine, server, host, context.wait(), asked, configured=configured),
             )
         self._asked = Stopwatch()
+        context.waiting.set()
 
     def addresses(self) -> tuple[tuple[str, ...], str | None]:
         """The addresses to connect to, and the observation they come from; empty when there are none.
@@ -93,15 +94,20 @@ class Resolution:
         """The system's own answer has not come."""
         return SYSTEM in self._pending
 
-    def finish(self) -> None:
-        """Record what has come in the meantime, and what has not. Waits only to tell silence from haste."""
+    def finish(self, *, interrupted: bool = False) -> None:
+        """Record what has come in the meantime, and what has not. Waits only to tell silence from haste.
+
+        ``interrupted``, it waits for nothing, and silence means nothing.
+        """
         fair_chance = max(FAIR_CHANCE_S, FAIR_CHANCE_RATIO * self._first_s)
         patience = SHARED_SILENCE_S if self._pending.get(SYSTEM) else fair_chance
+        patience = 0.0 if interrupted else patience
         while self._pending and self._next(patience - self._asked.took_s):
             pass
-        system_hangs = self._pending.get(SYSTEM, False)
+        telling_s = SHARED_SILENCE_S if self._pending.get(SYSTEM) else SERVER_SILENCE_S
+        telling_s = math.inf if interrupted else telling_s
         for who, configured in tuple(self._pending.items()):
-            self._context.log.add(self._given_up(who, configured=configured, system_hangs=system_hangs))
+            self._context.log.add(self._given_up(who, configured, telling_s))
         self._pending = {}
 
     def _ask(self, who: str, configured: bool, work: Callable[[], tuple[DnsObservation, ...]]) -> None:
@@ -120,9 +126,9 @@ class Resolution:
         self._first_s = self._first_s or self._watch.took_s
         return who, tuple(self._context.log.add(observation) for observation in future.result())
 
-    def _given_up(self, who: str, *, configured: bool, system_hangs: bool) -> DnsObservation:
+    def _given_up(self, who: str, configured: bool, telling_s: float) -> DnsObservation:
+        """The end of a lookup without an answer: silence after ``telling_s`` seconds, nothing before."""
         waited = self._watch.took_s
-        telling = SHARED_SILENCE_S if system_hangs else SERVER_SILENCE_S
         step = Step(f"{self._prefix}.{who}", route=self._route)
         observation = DnsObservation(
             **step._asdict(),
@@ -134,7 +140,7 @@ class Resolution:
             configured=configured,
             name=self._host,
         )
-        if waited < telling:
+        if waited < telling_s:
             return observation
         failure = Failure(kind="timeout", step="query", detail=f"not answered in {waited:.1f} s")
         return msgspec.structs.replace(observation, outcome="failed", failure=failure)

@@ -62,14 +62,17 @@ class Way:
             self._ended = True
             self.done.set()
 
-    def cut(self, reason: str) -> None:
-        """Collect what is still open; ``reason`` says why a way that has not ended is not waited for."""
+    def cut(self, reason: str, *, interrupted: bool = False) -> None:
+        """Collect what is still open; ``reason`` says why a way that has not ended is not waited for.
+
+        When the user has ``interrupted`` the run, the silence up to then proves nothing.
+        """
         if not self._ended:
             if self.rung not in ("dns", "tcp"):  # what these have begun is collected below
                 self._context.log.skip(self.rung, self.route, reason)
             self._context.skip_after(self.rung, self.route, reason)
         for reach in tuple(self._reaches):
-            reach.finish()
+            reach.finish(interrupted=interrupted)
         if self._secured:
             self._secured.finish()
 

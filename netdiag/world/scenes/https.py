@@ -73,7 +73,7 @@ SCENES = (
         name="service-unavailable",
         story="The front end answers 503: it is overloaded or in maintenance.",
         setting=served_by(replace(FRONTEND_WEB, answer=replace(OK, status=503, reason="Service Unavailable", body=""))),
-        expect=Expectation(status="failed", finding="https.unexpected-status", blame="server"),
+        expect=Expectation(status="failed", finding="https.unexpected-status", blame="azure-service"),
     ),
     Scene(
         name="server-hangs",

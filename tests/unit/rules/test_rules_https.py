@@ -100,3 +100,17 @@ def test_what_went_wrong_with_the_answer_is_said(observation: HttpsObservation, 
     [finding] = findings(Seen(Target(host=HOST), "direct", [observation]))
     assert (finding.id, finding.blame) == ("https.no-answer", blame)
     assert said in finding.summary
+
+
+@pytest.mark.parametrize(
+    ("host", "headers", "blame"),
+    [
+        ("wu2.frontend.clouddatahub.net", {"Server": "Microsoft-HTTPAPI/2.0"}, "azure-service"),
+        ("wu2.frontend.clouddatahub.net", {"x-ms-request-id": "1"}, "azure-service"),
+        ("wu2.frontend.clouddatahub.net", {"Server": "nginx"}, "server"),
+        (HOST, {"Server": "Microsoft-HTTPAPI/2.0"}, "server"),
+    ],
+)
+def test_azures_own_answer_is_recognised(host: str, headers: dict[str, str], blame: str) -> None:
+    [finding] = findings(Seen(Target(host=host), "direct", [answer(503, headers=headers)]))
+    assert finding.blame == blame

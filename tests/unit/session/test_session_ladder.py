@@ -13,7 +13,7 @@ import netdiag
 from netdiag.model import DnsObservation, Report, Rung, Target, TcpObservation, TlsObservation, UsageError
 from netdiag.probes import tls as tls_probe
 from netdiag.rules import CATALOGUE
-from netdiag.session import Options, diagnose_endpoint, diagnose_endpoints, rejudge
+from netdiag.session import Options, diagnose_endpoint, diagnose_endpoints, fleet, rejudge
 from netdiag.world import World
 from netdiag.world.scenes import SCENES
 from netdiag.world.scenes.scene import PROXY_AT, PROXY_V4, Scene
@@ -193,3 +193,33 @@ def test_a_script_that_names_only_a_dead_proxy_leaves_no_way(world: World, scrip
     assert report.route == "proxy"
     assert (report.verdict.status, report.verdict.finding) == ("failed", "proxy.unreachable")
     assert "direct" in report.findings[0].remedy.lower()
+
+
+def test_who_leaves_early_leaves_nothing_running(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet, "MAX_AT_ONCE", 1)
+    setting = scene("port-refused").setting
+    begun: list[Target] = []
+    targets = [Target(host=HOST, port=port) for port in range(1000, 1020)]
+    options = Options(trust=world.trust(setting), timeout_s=0.5)
+    reports = diagnose_endpoints(
+        targets,
+        options=options,
+        machine=world.machine(setting),
+        progress=lambda target, rung: begun.append(target) if rung == "machine" else None,
+    )
+    next(reports)
+    reports.close()  # type: ignore[attr-defined] # it is a generator, as its docstring does not promise
+    assert len(begun) < len(targets)
+
+
+def test_a_late_answer_is_dropped(world: World) -> None:
+    """A run cancelled while its lookups are under way ends without an internal error."""
+    setting = scene("dns-silent").setting
+    options = Options(trust=world.trust(setting), timeout_s=2.0)
+    cancel = threading.Event()
+    threading.Timer(0.2, cancel.set).start()
+    report = diagnose_endpoint(
+        scene("dns-silent").target, options=options, machine=world.machine(setting), cancel=cancel
+    )
+    assert report.internal_errors == ()
+    assert report.verdict.status == "inconclusive"

@@ -28,6 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the explanation or the catalogue."""
     format_ = choose_format(args.format, args.output)
+    args.words = [word.lower() for word in args.words]
     rules = _find(args.words)
     with Output(args.output, format_) as output:
         width = _width() if output.is_stdout else 80

@@ -19,7 +19,7 @@ def add_output_options(parser: argparse.ArgumentParser, formats: tuple[str, ...]
     """--format, --output, --no-color."""
     group = parser.add_argument_group("output")
     group.add_argument("--format", choices=formats, help="default: by the suffix of --output, else text")
-    group.add_argument("--output", metavar="FILE", help="write here, in one piece at the end; - is stdout")
+    group.add_argument("-o", "--output", metavar="FILE", help="write here, in one piece at the end; - is stdout")
     group.add_argument("--no-color", action="store_true", help="no colours (the variable NO_COLOR says the same)")
 
 

@@ -1,7 +1,5 @@
 """``python -m netdiag`` is the command ``netdiag``."""
 
-import sys
+from netdiag.cli import command
 
-from netdiag.cli import main
-
-sys.exit(main())
+command()

@@ -11,6 +11,7 @@ failed; 3 inconclusive. Of several, the first of 2, 1, 3, 0 that applies to any 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import os
 import sys
@@ -79,6 +80,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     return int(status)
 
 
+def command() -> NoReturn:
+    """Be the console script ``netdiag``: run, write everything out, and end the process at once.
+
+    Without the interpreter's own teardown: it takes as long as a name lookup, and a thread that still hangs in the
+    system's resolver must not be torn down below its feet.
+    """
+    status = main()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or None
+            stream.flush()
+    os._exit(status)
+
+
 def _parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Targets may stand on both sides of an option, which argparse itself does not take."""
     args, rest = parser.parse_known_args(arguments)
@@ -112,8 +126,6 @@ def _failed(error: Exception) -> int:
 
 def silence_stdout() -> None:
     """Send what is still to be written to nowhere, so that the interpreter's last flush does not fail."""
-    import contextlib
-
     with contextlib.suppress(OSError, ValueError):  # not a real file, or closed already
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -129,7 +141,9 @@ def _parser(arguments: Sequence[str]) -> tuple[Parser, str]:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"netdiag {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    subparsers = parser.add_subparsers(
+        prog="netdiag", dest="command", metavar="COMMAND", required=True, parser_class=Parser
+    )
     chosen = next((argument for argument in arguments if not argument.startswith("-")), "")
     for name, line in COMMANDS.items():
         subparsers.add_parser(name, help=line, add_help=False) if name != chosen else _load(name).add_parser(subparsers)

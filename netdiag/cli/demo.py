@@ -44,7 +44,9 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("scene", nargs="?", metavar="SCENE", help="run this scene only, and print its whole report")
     parser.add_argument("--list", action="store_true", help="list the scenes and what is broken in each")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="format of the report")
-    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="also write each scene's report to DIR/SCENE.json")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="DIR", help="also write each scene's report to DIR/SCENE.json"
+    )
     parser.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import socket
-import ssl
 
 from netdiag.model import Failure, FailureKind
 from netdiag.wire.alert import TlsAlertError, TlsMalformedError
@@ -49,11 +48,15 @@ def from_exception(error: BaseException, step: str) -> Failure:
         return Failure(kind="eof", step=step, detail=str(error) or "the peer closed the connection")
     if isinstance(error, TlsAlertError):
         return Failure(kind="tls-alert", step=step, detail=str(error))
-    if isinstance(error, TlsMalformedError | ssl.SSLError):  # an SSLError's errno is OpenSSL's, not the system's
+    if isinstance(error, TlsMalformedError):
         return Failure(kind="tls-malformed", step=step, detail=str(error))
     if isinstance(error, socket.gaierror):
         return Failure(kind=_GAI.get(error.errno or 0, "unknown"), step=step, detail=error.strerror or str(error))
     if isinstance(error, OSError):
+        import ssl  # slow to import, and most runs meet no error
+
+        if isinstance(error, ssl.SSLError):  # its errno is OpenSSL's, not the system's
+            return Failure(kind="tls-malformed", step=step, detail=str(error))
         return from_errno(error.errno or 0, step, error.strerror or str(error))
     return Failure(kind="unknown", step=step, detail=f"{type(error).__name__}: {error}")
 

@@ -222,7 +222,10 @@ def _tls(here: Sequence[Observation]) -> _Shown:
 def _control(main: TlsObservation, control: TlsObservation) -> str:
     """What a handshake with other versions adds to the row."""
     if control.purpose == "tls1.2-only" and control.version != main.version:
-        return "; TLSv1.2 taken too" if control.outcome == "ok" else "; TLSv1.2 not taken"
+        if control.outcome == "ok":
+            return "; TLSv1.2 taken too"
+        refused = control.failure is not None and control.failure.kind in ("tls-alert", "tls-malformed")
+        return "; TLSv1.2 not taken" if refused else ""  # a connection that ended otherwise does not tell
     if control.purpose == "legacy-versions" and control.outcome == "ok":
         return f"; {control.version} taken"
     return ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from netdiag.model import HandshakePurpose, Route, TlsObservation
@@ -49,11 +51,11 @@ class Handshakes:
         self.context.log.add(shaken.seen)
         return shaken
 
-    def tls12(self, another: Opener) -> Future[Shaken]:
+    def tls12(self, another: Opener) -> Future[TlsObservation]:
         """Begin a handshake that offers TLS 1.2 alone: whether the server takes it, and whether the path does."""
-        return spawn(lambda: self._control(another, "tls1.2-only", self.name, _TLS12))
+        return spawn(partial(self._control, another, "tls1.2-only", self.name, _TLS12))
 
-    def compare(self, main: Shaken, another: Opener, tls12: Future[Shaken]) -> Shaken:
+    def compare(self, main: Shaken, another: Opener, tls12: Future[TlsObservation]) -> Shaken:
         """Record the controls that tell why ``main`` failed, and return what the way can go on with.
 
         That is ``main``, unless it was cut off and the very same handshake, or the smaller one of TLS 1.2, works: then
@@ -63,21 +65,31 @@ class Handshakes:
         cut = main.seen.failure is not None and main.seen.failure.kind in ("reset", "eof", "timeout")
         if cut:
             wanted += [("repeat", self.name, MODERN), ("other-name", OTHER_NAME, MODERN), ("no-name", "", MODERN)]
-        running = [spawn(lambda w=w: self._control(another, *w)) for w in wanted]  # type: ignore[misc] # bound default
-        controls = {shaken.seen.purpose: shaken for shaken in (future.result() for future in (*running, tls12))}
-        stand_in = next((c for p in ("repeat", "tls1.2-only") if cut and (c := controls.get(p)) and c.stream), main)
-        for control in controls.values():
-            self.context.log.add(control.seen)
-            if control.stream and control is not stand_in:
-                control.stream.close()
-        return stand_in
+        running = [spawn(partial(self._control, another, *one)) for one in wanted]
+        controls = {seen.purpose: seen for seen in (future.result() for future in (*running, tls12))}
+        for seen in controls.values():
+            self.context.log.add(seen)
+        if cut and controls["repeat"].outcome == "ok":
+            return self._again(another, controls["repeat"], MODERN) or main
+        if cut and controls["tls1.2-only"].outcome == "ok":
+            return self._again(another, controls["tls1.2-only"], _TLS12) or main
+        return main
 
-    def _control(self, another: Opener, purpose: HandshakePurpose, name: str, offered: Versions) -> Shaken:
+    def _again(self, another: Opener, seen: TlsObservation, versions: Versions) -> Shaken | None:
+        """The handshake of a control once more, to go on with; None when it does not work this time."""
+        with contextlib.suppress(OSError, EOFError):
+            stream = self._shake(another(), seen.purpose, self.name, versions).stream
+            if stream:
+                return Shaken(seen, stream)
+        return None
+
+    def _control(self, another: Opener, purpose: HandshakePurpose, name: str, offered: Versions) -> TlsObservation:
+        """A handshake on a connection of its own, which is closed at once: a server may serve one after the other."""
         watch = Stopwatch()
         try:
             stream = another()
         except (OSError, EOFError) as error:
-            seen = TlsObservation(
+            return TlsObservation(
                 **self._step(purpose)._asdict(),
                 started=watch.started,
                 took_s=watch.took_s,
@@ -89,11 +101,9 @@ class Handshakes:
                 server_name=name,
                 offered=offered,
             )
-            return Shaken(seen, None)
         shaken = self._shake(stream, purpose, name, offered)
-        if shaken.stream is None:
-            stream.close()
-        return shaken
+        (shaken.stream or stream).close()
+        return shaken.seen
 
     def _shake(self, stream: Stream, purpose: HandshakePurpose, name: str, offered: Versions) -> Shaken:
         seen, secured = tls.handshake(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ from netdiag.session.tasks import spawn
 
 #: For a thread that the scheduler has kept waiting.
 CONTROL_GRACE_S = 0.05
+#: Elsewhere the system's store is a file, and has been read whole.
+SYSTEM_KNOWS_MORE = sys.platform in ("win32", "darwin")
 #: Chain faults that an operating system may see otherwise: Windows fetches roots and intermediates on demand.
 _ROOT_FAULTS = frozenset({"incomplete", "untrusted-root", "root-missing-locally"})
 
@@ -29,7 +32,7 @@ class Secured:
     context: Context
     shaken: Shaken
     trusted: bool = False
-    control: Future[Shaken] | None = None
+    control: Future[TlsObservation] | None = None
 
     @property
     def stream(self) -> Stream | None:
@@ -40,10 +43,7 @@ class Secured:
         """Record the control. It began before the main handshake, so it has ended, or is not worth waiting for."""
         if self.control:
             with contextlib.suppress(TimeoutError):
-                seen, stream = self.control.result(timeout=CONTROL_GRACE_S)
-                self.context.log.add(seen)
-                if stream:
-                    stream.close()
+                self.context.log.add(self.control.result(timeout=CONTROL_GRACE_S))
         self.control = None
 
 
@@ -112,6 +112,8 @@ def _verify(context: Context, seen: TlsObservation, host: str, identifier: str) 
 
 def _second_opinion(context: Context, seen: TlsObservation, chain: ChainObservation) -> ChainObservation:
     """The operating system's own verification, asked when its listed roots do not suffice: it may know more."""
+    if not SYSTEM_KNOWS_MORE:
+        return chain
     only_the_root = bool(chain.faults) and all(fault.kind in _ROOT_FAULTS for fault in chain.faults)
     if context.options.trust != ("system",) or not only_the_root:
         return chain

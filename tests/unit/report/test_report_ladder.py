@@ -108,6 +108,15 @@ def test_all_dead_addresses_fail_the_rung_and_the_longest_wait_is_its_time():
             },
             "; TLSv1.2 not taken",
         ),
+        (
+            {
+                "purpose": "tls1.2-only",
+                "outcome": "failed",
+                "failure": Failure(kind="timeout", step="handshake"),
+                "version": "",
+            },
+            "",
+        ),
         ({"purpose": "legacy-versions", "version": "TLSv1"}, "; TLSv1 taken"),
         ({"purpose": "other-name"}, ""),
     ],

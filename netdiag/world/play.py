@@ -8,7 +8,7 @@ from netdiag.world.scenes import Scene
 from netdiag.world.world import World
 
 #: For each network wait. Loopback answers in milliseconds, so a second of silence is silence.
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 
 
 def play(scene: Scene) -> Report:

@@ -26,7 +26,7 @@ DNS_PORT = 53
 
 #: How long a machine's resolver waits for each name server. Shorter than the probes' patience, as the C library's
 #: five seconds are shorter than theirs.
-RESOLVER_TIMEOUT_S = 0.5
+RESOLVER_TIMEOUT_S = 1.0
 
 
 class World:

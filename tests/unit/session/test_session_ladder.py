@@ -165,7 +165,7 @@ def script(tmp_path: Path) -> Callable[[str], str]:
 
 def through_script(world: World, name: str, script: str) -> Report:
     setting = scene(name).setting
-    options = Options(trust=world.trust(setting), timeout_s=1.0, proxy=script)
+    options = Options(trust=world.trust(setting), timeout_s=3.0, proxy=script)
     return diagnose_endpoint(Target(host=HOST), options=options, machine=world.machine(setting))
 
 

@@ -42,7 +42,8 @@ class Resolution:
         self._watch = Stopwatch()
         self._answers: queue.SimpleQueue[tuple[str, Future[tuple[DnsObservation, ...]]]] = queue.SimpleQueue()
         self._pending: dict[str, bool] = {}  # who was asked -> whether applications here ask it too
-        self._first_s = 0.0
+        self._first_s = 0.0  # when the first answer came, whoever gave it
+        self._system_s = 0.0  # what the system's took
         prefix = "dns" if route == "direct" else f"dns.proxy.{host}"
         self._prefix = prefix
         machine = context.machine
@@ -104,11 +105,17 @@ class Resolution:
         patience = 0.0 if interrupted else patience
         while self._pending and self._next(patience - self._asked.took_s):
             pass
-        telling_s = SHARED_SILENCE_S if self._pending.get(SYSTEM) else SERVER_SILENCE_S
+        telling_s = SHARED_SILENCE_S if self._system_waits else SERVER_SILENCE_S
         telling_s = math.inf if interrupted else telling_s
         for who, configured in tuple(self._pending.items()):
             self._context.log.add(self._given_up(who, configured, telling_s))
         self._pending = {}
+
+    @property
+    def _system_waits(self) -> bool:
+        """The system's own lookup hangs, or came late although somebody had an answer: it has met a silent server."""
+        slow_s = max(SHARED_SILENCE_S, SILENCE_RATIO * self._first_s)
+        return SYSTEM in self._pending or self._system_s >= slow_s
 
     def _ask(self, who: str, configured: bool, work: Callable[[], tuple[DnsObservation, ...]]) -> None:
         self._pending[who] = configured
@@ -124,7 +131,10 @@ class Resolution:
         if self._pending.pop(who, None) is None:  # ``finish`` has closed the books meanwhile
             return who, ()
         self._first_s = self._first_s or self._watch.took_s
-        return who, tuple(self._context.log.add(observation) for observation in future.result())
+        observations = future.result()
+        if who == SYSTEM:
+            self._system_s = observations[0].took_s
+        return who, tuple(self._context.log.add(observation) for observation in observations)
 
     def _given_up(self, who: str, configured: bool, telling_s: float) -> DnsObservation:
         """The end of a lookup without an answer: silence after ``telling_s`` seconds, nothing before."""

@@ -173,7 +173,8 @@ def redirected(seen: Seen) -> Iterator[Hit]:
 def unexpected_status(seen: Seen) -> Iterator[Hit]:
     """The server was reached and answered, but with an error of its own.
 
-    That is what the HTTP statuses 500 to 599 say (RFC 9110 §15.6).
+    That is what the HTTP statuses 500 to 599 say (RFC 9110 §15.6); a number below 200 or above 599
+    ends no request at all, and is an error just as well.
 
     Name, network, proxy and certificate are all fine: the trouble is at the service, or at a load
     balancer in front of it that finds no healthy server. Statuses 400 to 499 for a plain GET are
@@ -185,19 +186,22 @@ def unexpected_status(seen: Seen) -> Iterator[Hit]:
     """
     for observation in _answered(seen):
         status = observation.status or 0
-        if 400 <= status < 600:
-            server_error = status >= 500
-            azure = known_service(seen.target.host) is not None and answered_by_azure(observation.headers)
-            yield Hit(
-                summary=f"{seen.target.host} answers HTTP {status} {observation.reason}".rstrip()
-                + ("" if server_error else ", which proves that it can be reached"),
-                blame="azure-service" if azure else "server",
-                remedy="Look at the service's health page and try again; open a ticket with the time of this report."
-                if server_error
-                else "Nothing, if applications use another path; else check path and permissions.",
-                evidence=(observation,),
-                severity=Severity.ERROR if server_error else Severity.INFO,
-            )
+        if 200 <= status < 400:
+            continue
+        serves = 400 <= status < 500
+        azure = known_service(seen.target.host) is not None and answered_by_azure(observation.headers)
+        meaning = ", which proves that it can be reached" if serves else ""
+        if not 200 <= status < 600:  # RFC 9110 §15: five classes, and the first is never the last word
+            meaning = ", which is no final answer in HTTP"
+        yield Hit(
+            summary=f"{seen.target.host} answers HTTP {status} {observation.reason}".rstrip() + meaning,
+            blame="azure-service" if azure else "server",
+            remedy="Nothing, if applications use another path; else check path and permissions."
+            if serves
+            else "Look at the service's health page and try again; open a ticket with the time of this report.",
+            evidence=(observation,),
+            severity=Severity.INFO if serves else Severity.ERROR,
+        )
 
 
 @rule("https.no-answer", "The connection is fine, but no usable HTTP answer comes", Severity.ERROR)

@@ -47,6 +47,8 @@ def judged(observation: HttpsObservation, route: Route = "direct") -> list[tuple
         (answer(401), [("https.unexpected-status", "info", "server")]),
         (answer(500), [("https.unexpected-status", "error", "server")]),
         (answer(503), [("https.unexpected-status", "error", "server")]),
+        (answer(103), [("https.unexpected-status", "error", "server")]),
+        (answer(999), [("https.unexpected-status", "error", "server")]),
         (answer(403, FORTINET), [("https.block-page", "error", "path-device")]),
         (answer(200, FORTINET), [("https.block-page", "error", "path-device")]),
         (answer(403, SQUID), [("https.block-page", "error", "path-device")]),

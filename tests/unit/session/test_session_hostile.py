@@ -168,7 +168,10 @@ HTTP: dict[str, tuple[Act, str | None]] = {
     "chunk: nonsense": (answer(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\nabc"), "https.no-answer"),
     "chunk: negative": (answer(OK + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nabc"), "https.no-answer"),
     "chunk: endless size": (answer(OK + b"Transfer-Encoding: chunked\r\n\r\n", forever=b"1" * 9999), "https.no-answer"),
-    "status: controls": (answer(b"HTTP/1.1 999 \x1b[31m\r\nX: \x1b]0;t\x07\xe2\x80\xae\r\n\r\n\x9b\x1b[2J"), None),
+    "status: controls": (
+        answer(b"HTTP/1.1 999 \x1b[31m\r\nX: \x1b]0;t\x07\xe2\x80\xae\r\n\r\n\x9b\x1b[2J"),
+        "https.unexpected-status",
+    ),
     "status: five digits": (answer(b"HTTP/1.1 99999 x\r\n\r\n"), "https.no-answer"),
     "charset: idna": (answer(HTML + b"idna\r\n\r\n\xff\xfe"), None),
     "charset: undefined": (answer(HTML + b"undefined\r\n\r\nabc"), None),

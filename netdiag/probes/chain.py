@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from netdiag.model import ChainFault, ChainObservation, Failure, TlsObservation
 from netdiag.pki.trust import TrustStore
 from netdiag.pki.verify import Verification, verify_chain
-from netdiag.probes.bounded import bounded
 from netdiag.probes.failure import from_exception
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, Stream
+from netdiag.probes.threads import bounded
 from netdiag.wire.http import Body, NotHttpError, parse_head, request_head
 
 #: Certificates are 1 to 2 KiB, a PKCS#7 of several stays below 10.

@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from netdiag.model import Target, UsageError
-from netdiag.probes.bounded import bounded
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
+from netdiag.probes.threads import bounded
 
 #: Chromium refuses larger scripts too (kDefaultMaxResponseBytes, 1 MiB).
 MAX_SCRIPT = 1 << 20

@@ -19,8 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from netdiag.probes.bounded import bounded
 from netdiag.probes.net import Deadline
+from netdiag.probes.threads import bounded
 
 #: Strongest first, the order in which Windows and .NET choose.
 PREFERENCE = ("Negotiate", "NTLM", "Digest", "Basic")
@@ -254,7 +254,19 @@ class SecurityLogin:
         except TimeoutError as error:
             raise UnusableError("the system's authentication library gave no answer in time") from error
         except Exception as error:  # GSSAPI, SSPI and parsers of foreign tokens share no base class
-            raise UnusableError(" ".join(str(error).split())[:300] or type(error).__name__) from error
+            raise UnusableError(_reason(error)) from error
+
+
+#: What MIT's and Heimdal's GSSAPI say in the middle of a paragraph when nobody has logged in.
+_NO_TICKET = re.compile(r"no (?:kerberos )?credentials", re.IGNORECASE)
+
+
+def _reason(error: Exception) -> str:
+    """The library's words, short enough for a report."""
+    text = " ".join(str(error).split())
+    if _NO_TICKET.search(text):
+        return "the user whom netdiag runs as has no Kerberos ticket"
+    return re.sub(r"SpnegoError \(\d+\): ", "", text)[:300] or type(error).__name__
 
 
 def _context(scheme: str, user: str | None, password: str | None, proxy_host: str) -> Any:

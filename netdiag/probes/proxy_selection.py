@@ -17,9 +17,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from netdiag.model import Failure, ProxySelection, Target, UsageError, authority
-from netdiag.probes.bounded import bounded
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Deadline, Step, Stopwatch
+from netdiag.probes.threads import bounded
 
 ProxyScheme = Literal["http", "https", "socks5"]
 

@@ -12,12 +12,12 @@ from netdiag.probes import names
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Step
 from netdiag.probes.proxy_selection import parse_proxy
+from netdiag.probes.threads import carry_out, spawn
 from netdiag.session.context import Context, Servers, Trust
 from netdiag.session.ladder import Run
 from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import preload
 from netdiag.session.target import parse_server, parse_target
-from netdiag.session.tasks import carry_out, spawn
 
 #: Targets under way at once. Each holds a handful of sockets and threads, so this bounds both.
 MAX_AT_ONCE = 100

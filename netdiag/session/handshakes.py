@@ -13,8 +13,8 @@ from netdiag.model import HandshakePurpose, Route, TlsObservation
 from netdiag.probes import tls
 from netdiag.probes.failure import from_exception
 from netdiag.probes.net import Address, Step, Stopwatch, Stream
+from netdiag.probes.threads import spawn
 from netdiag.session.context import Context
-from netdiag.session.tasks import spawn
 
 #: Sent as SNI to learn whether a device reacts to the real name (RFC 2606 reserves it: no list blocks or allows it).
 OTHER_NAME = "www.example.com"

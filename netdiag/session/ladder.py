@@ -12,12 +12,12 @@ from netdiag.probes import proxy_selection
 from netdiag.probes.hosts import hosts_entries
 from netdiag.probes.net import Step
 from netdiag.probes.proxy_selection import ProxyServer
+from netdiag.probes.threads import spawn
 from netdiag.session.context import Context
 from netdiag.session.judgement import describe, judge
 from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import SHARED_SILENCE_S
 from netdiag.session.target import is_address
-from netdiag.session.tasks import spawn
 from netdiag.session.way import Way
 
 #: How long the way that no application takes is given after the other has arrived.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from netdiag.model import RUNGS, Rung
-from netdiag.session.tasks import spawn
+from netdiag.probes.threads import spawn
 
 #: What each rung needs, in the order of need. The rules come last: they judge at the end.
 _MODULES: tuple[tuple[Rung, str], ...] = (

@@ -10,11 +10,11 @@ from netdiag.model import Route, Rung, TcpObservation
 from netdiag.probes.names import MAX_ADDRESSES
 from netdiag.probes.net import Address, SocketStream, Step
 from netdiag.probes.tcp import Race
+from netdiag.probes.threads import carry_out, spawn_into
 from netdiag.session.context import Context
 from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import Resolution
 from netdiag.session.target import is_address
-from netdiag.session.tasks import carry_out, spawn_into
 
 
 class UnreachableError(Exception):

@@ -14,8 +14,8 @@ import msgspec
 from netdiag.model import DnsObservation, Failure, Route
 from netdiag.probes import names
 from netdiag.probes.net import Step, Stopwatch
+from netdiag.probes.threads import spawn
 from netdiag.session.context import Context
-from netdiag.session.tasks import spawn
 
 #: How long the system's own answer is preferred to a name server's that came earlier: both usually take the same time.
 SYSTEM_GRACE_S = 0.05

@@ -13,9 +13,9 @@ from netdiag.model import ChainObservation, Route, TlsObservation
 from netdiag.probes import chain as chain_probe
 from netdiag.probes import tls
 from netdiag.probes.net import Address, Deadline, SocketStream, Step, Stream
+from netdiag.probes.threads import spawn
 from netdiag.session.context import Context
 from netdiag.session.handshakes import MODERN, Handshakes, Opener, Shaken
-from netdiag.session.tasks import spawn
 
 #: For a thread that the scheduler has kept waiting.
 CONTROL_GRACE_S = 0.05

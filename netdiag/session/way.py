@@ -11,9 +11,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from netdiag.model import ProxyObservation, Route, Rung, TcpObservation
-from netdiag.probes.bounded import bounded
 from netdiag.probes.net import Address, Step, Stream
 from netdiag.probes.proxy_selection import ProxyServer
+from netdiag.probes.threads import bounded
 from netdiag.session.context import Context
 from netdiag.session.judgement import describe
 from netdiag.session.reach import Reach, UnreachableError

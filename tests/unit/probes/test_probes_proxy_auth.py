@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netdiag.probes import proxy_auth
 from netdiag.probes.net import Deadline
 from netdiag.probes.proxy_auth import (
     BasicLogin,
@@ -189,3 +190,21 @@ def test_a_library_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) ->
 )
 def test_quotes_in_a_challenge(value: str, schemes: list[str]) -> None:
     assert [challenge.scheme for challenge in parse_challenges([value])] == schemes
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            (
+                "SpnegoError (1): SpnegoError (7): Major (458752): No credentials were supplied, or the credentials were "
+                "unavailable or inaccessible, Minor (2529639053): No Kerberos credentials available"
+            ),
+            "the user whom netdiag runs as has no Kerberos ticket",
+        ),
+        ("SpnegoError (1): the server's token is\n damaged", "the server's token is damaged"),
+        ("", "ValueError"),
+    ],
+)
+def test_the_librarys_paragraphs_become_a_reason(text: str, reason: str) -> None:
+    assert proxy_auth._reason(ValueError(text)) == reason

@@ -138,7 +138,7 @@ def validator() -> jsonschema.Draft202012Validator:
 def check(report: Report) -> Report:
     """What holds for every report, whoever the peer was."""
     assert report.internal_errors == ()
-    assert report.took_s < HANG_S
+    assert not any("a run ends after" in entry.reason for entry in report.not_run), "it hung"
     text = json.dumps(json.loads(netdiag.render(report, "json")))
     assert len(text) < 300_000
     validator().validate(json.loads(text))

@@ -87,7 +87,8 @@ def diagnose(port: int, *, trusted: bool = True, timeout_s: float = 5.0) -> Repo
 def test_a_server_of_one_connection_at_a_time_is_healthy(serial: SerialServer) -> None:
     report = diagnose(serial.port)
     assert report.verdict.status == "healthy"
-    assert report.took_s < 5.0, "the control was waited for"
+    # Served only after the main connection, the control must not be waited for until it is given up.
+    assert not any(isinstance(o, TlsObservation) and o.outcome == "failed" for o in report.observations)
 
 
 def test_a_handshake_that_is_cut_only_at_times_leaves_the_rest_to_be_tested(tmp_path: Path) -> None:

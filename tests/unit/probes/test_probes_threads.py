@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from netdiag.probes.bounded import bounded
 from netdiag.probes.net import Deadline
+from netdiag.probes.threads import bounded
 
 
 def test_the_result_comes_back() -> None:

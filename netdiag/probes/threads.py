@@ -1,4 +1,8 @@
-"""Threads that may be left behind: a resolver that hangs must not keep the program alive."""
+"""Threads that may be left behind: a resolver or a login that hangs must keep neither a caller nor the program waiting.
+
+Contract: daemon threads. That suits what waits inside the operating system (getaddrinfo, Kerberos); it does not suit
+what holds the interpreter's lock.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,17 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from netdiag.probes.net import Deadline
+
 T = TypeVar("T")
+
+
+def bounded(work: Callable[[], T], deadline: Deadline) -> T:
+    """What ``work`` returns or raises; ``TimeoutError`` when it has done neither by the deadline."""
+    try:
+        return spawn(work).result(deadline.remaining())
+    except TimeoutError as error:
+        raise TimeoutError(str(error) or "no answer in time") from error
 
 
 def spawn(work: Callable[[], T]) -> Future[T]:

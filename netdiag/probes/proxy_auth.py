@@ -265,7 +265,7 @@ def _reason(error: Exception) -> str:
     """The library's words, short enough for a report."""
     text = " ".join(str(error).split())
     if _NO_TICKET.search(text):
-        return "the user whom netdiag runs as has no Kerberos ticket"
+        return "neither a password nor a Kerberos ticket is at hand"
     return re.sub(r"SpnegoError \(\d+\): ", "", text)[:300] or type(error).__name__
 
 

@@ -197,10 +197,10 @@ def test_quotes_in_a_challenge(value: str, schemes: list[str]) -> None:
     [
         (
             (
-                "SpnegoError (1): SpnegoError (7): Major (458752): No credentials were supplied, or the credentials were "
-                "unavailable or inaccessible, Minor (2529639053): No Kerberos credentials available"
+                "SpnegoError (1): SpnegoError (7): Major (458752): No credentials were supplied, or the "
+                "credentials were unavailable or inaccessible, Minor (2529639053): No Kerberos credentials available"
             ),
-            "the user whom netdiag runs as has no Kerberos ticket",
+            "neither a password nor a Kerberos ticket is at hand",
         ),
         ("SpnegoError (1): the server's token is\n damaged", "the server's token is damaged"),
         ("", "ValueError"),

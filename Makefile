@@ -1,11 +1,13 @@
 # Needs python3 (3.11 or later) with its venv module, make and git; everything else lands in $(VENV).
 #   make demo | test | lint | bench | lock | readme | clean
-# PYTHON=python3.12 picks an interpreter, EXTRAS=kerberos installs that extra too, PYTEST_ARGS="-k dns" goes to pytest.
+# PYTHON=python3.12 picks an interpreter, EXTRAS=kerberos installs that extra too, PYTEST_ARGS="-k dns" goes to pytest,
+# BENCH_ARGS="--only capture --scale 0.1" to the bench.
 
 PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?=
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 BIN := $(VENV)/bin
 comma := ,
@@ -47,7 +49,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff format .
 
 bench: $(DEV_STAMP)
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 lock: $(DEV_STAMP)
 	$(BIN)/python -c 'from netdiag.rules import CATALOGUE; print(*sorted(CATALOGUE), sep="\n")' > $(VENV)/rule_ids.lock

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 
-from bench import network, startup, world
+from bench import capture, network, startup, world
 from bench.table import Row, lines
+
+PARTS = ("startup", "network", "capture")
 
 
 def main() -> int:
-    left_out = "" if world.inside() else world.why_no_namespace()
-    if not left_out and not world.inside():
-        world.enter_namespace()
-    rows: list[Row] = []
-    for part in (startup, network):
-        rows += part.rows()
-    print(_machine(), *lines(rows), sep="\n")
+    args = _arguments()
+    parts = args.only or PARTS
+    left_out = ""
+    if "network" in parts and not world.inside():
+        left_out = world.why_no_namespace()
+        if not left_out:
+            world.enter_namespace()
+    found: list[Row | str] = []
+    if "startup" in parts:
+        found += startup.rows()
+    if "network" in parts:
+        found += network.rows()
     if left_out:
-        print(f"Left out: name servers, dead addresses, many targets ({left_out}).")
+        found.append(f"Left out: name servers, dead addresses, many targets ({left_out}).")
+    if "capture" in parts:
+        found += capture.rows(capture.Sizes.scaled(args.scale), stream=args.stream)
+    rows = [row for row in found if isinstance(row, Row)]
+    print(_machine(), *lines(rows), *(note for note in found if isinstance(note, str)), sep="\n")
     return 0 if all(row.kept for row in rows) else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", allow_abbrev=False)
+    parser.add_argument("--only", choices=PARTS, action="append", help="this part (may be repeated)")
+    parser.add_argument("--scale", type=float, default=1.0, metavar="X", help="captures of X times the size")
+    parser.add_argument("--stream", action="store_true", help="also 100 M packets through stdin, which takes minutes")
+    return parser.parse_args()
 
 
 def _machine() -> str:

@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 NETDIAG = str(Path(sys.executable).with_name("netdiag"))
 
@@ -30,8 +32,11 @@ class Usage:
 
 
 def environment() -> dict[str, str]:
-    """Ours without proxies: the bench decides which way connections take."""
-    return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    """Ours without proxies, the bench decides which way connections take; and with bytecode kept, as users have it."""
+    left_out = "PYTHONDONTWRITEBYTECODE"
+    return {
+        name: value for name, value in os.environ.items() if name != left_out and not name.lower().endswith("_proxy")
+    }
 
 
 def timed(command: Sequence[str]) -> Usage:
@@ -40,6 +45,26 @@ def timed(command: Sequence[str]) -> Usage:
     done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=LIMIT_S)
     seconds = time.perf_counter() - start
     return Usage(seconds=seconds, status=done.returncode, output=done.stdout, errors=done.stderr)
+
+
+def measured(command: Sequence[str], *, stdin: IO[bytes] | None = None, limit_s: float = LIMIT_S) -> Usage:
+    """Time and peak memory of a process that nothing watches, its output thrown away; killed after ``limit_s`` (POSIX).
+
+    The kernel counts a child's peak from what its parent held when it was started, so callers stay small themselves.
+    """
+    with tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            command, env=environment(), stdin=stdin or subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+        )
+        patience = threading.Timer(limit_s, process.kill)
+        patience.start()
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        patience.cancel()
+        errors.seek(0)
+        return Usage(seconds=seconds, status=process.returncode, peak_mb=_mib(used.ru_maxrss), errors=errors.read())
 
 
 def watched(command: Sequence[str]) -> Usage:
@@ -63,12 +88,16 @@ def watched(command: Sequence[str]) -> Usage:
         return Usage(
             seconds=seconds,
             status=process.returncode,
-            # Linux counts in KiB, macOS in bytes (getrusage(2) of each).
-            peak_mb=used.ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024),
+            peak_mb=_mib(used.ru_maxrss),
             files=files,
             output=output.read(),
             errors=errors.read(),
         )
+
+
+def _mib(peak: int) -> float:
+    """Linux counts in KiB, macOS in bytes (getrusage(2) of each)."""
+    return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def _open_files(pid: int) -> int:

@@ -32,7 +32,7 @@ class Row:
             f"{self.measured:.3g} {self.unit}",
             f"{self.peer:.3g} {self.unit} ({self.peer_is})",
             f"{self.ratio:.2f}",
-            limit if self.kept else f"{limit} MISSED",
+            limit if self.limit is None else f"{limit} {'ok' if self.kept else 'MISSED'}",
         )
 
 

@@ -42,7 +42,7 @@ def enter_namespace() -> NoReturn:
     os.environ["PATH"] = _path()
     os.environ[_INSIDE] = "1"
     sys.stdout.flush()
-    os.execvp("unshare", [*_unshare(), sys.executable, "-m", "bench"])
+    os.execvp("unshare", [*_unshare(), sys.executable, "-m", "bench", *sys.argv[1:]])
 
 
 def why_no_namespace() -> str:

@@ -7,7 +7,7 @@ pki/        X.509 without a network
 capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
-session/    runs probes in ladder order, then the rules
+session/    runs probes in ladder order, or reads captures; then the rules
 report/     Report -> text, JSON
 cli/        the command, written on this public API
 """
@@ -20,11 +20,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from netdiag.capture.export import flow_format, write_flows
+    from netdiag.capture.options import CaptureOptions
     from netdiag.model import Finding, Report, Severity, Target, UsageError, Verdict
     from netdiag.report import load_report, render
-    from netdiag.session import Options, diagnose_endpoint, diagnose_endpoints, parse_target, rejudge
+    from netdiag.session import (
+        CaptureAnalysis,
+        Options,
+        analyze_capture,
+        diagnose_endpoint,
+        diagnose_endpoints,
+        parse_target,
+        read_capture,
+        rejudge,
+    )
 
 __all__ = [
+    "CaptureAnalysis",
+    "CaptureOptions",
     "Finding",
     "Options",
     "Report",
@@ -33,18 +46,25 @@ __all__ = [
     "UsageError",
     "Verdict",
     "__version__",
+    "analyze_capture",
     "diagnose_endpoint",
     "diagnose_endpoints",
+    "flow_format",
     "load_report",
     "parse_target",
+    "read_capture",
     "rejudge",
     "render",
+    "write_flows",
 ]
 
 #: Where each public name lives. They are imported when first used: ``netdiag --version`` needs none of them.
 _HOME = {
+    **dict.fromkeys(("flow_format", "write_flows"), "netdiag.capture.export"),
+    "CaptureOptions": "netdiag.capture.options",
     **dict.fromkeys(("Finding", "Report", "Severity", "Target", "UsageError", "Verdict"), "netdiag.model"),
     **dict.fromkeys(("load_report", "render"), "netdiag.report"),
+    **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "netdiag.session"),
     **dict.fromkeys(
         ("Options", "diagnose_endpoint", "diagnose_endpoints", "parse_target", "rejudge"), "netdiag.session"
     ),

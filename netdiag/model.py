@@ -25,7 +25,8 @@ RUNGS: tuple[Rung, ...] = ("machine", "dns", "tcp", "proxy", "tls", "chain", "ht
 #: Which way a connection takes: straight to the target, or through the proxy that applies to it.
 Route = Literal["direct", "proxy"]
 
-Scheme = Literal["https", "http", "tcp"]
+#: "file": the target is a capture, a certificate or a log file; ``path`` is its name, host and port are empty.
+Scheme = Literal["https", "http", "tcp", "file"]
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +45,8 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def authority(self) -> str:
-        """``host:port``, with brackets around an IPv6 address (RFC 3986 §3.2)."""
-        return authority(self.host, self.port)
+        """``host:port``, with brackets around an IPv6 address (RFC 3986 §3.2); a file's name."""
+        return self.path if self.scheme == "file" else authority(self.host, self.port)
 
 
 def authority(host: str, port: int) -> str:
@@ -76,6 +77,9 @@ FailureKind = Literal[
     "proxy-authentication",
     "pac-error",
     "proxy-setting",
+    # net.tcp (MC-NMF)
+    "net-tcp-fault",
+    "not-net-tcp",
     # TLS and certificates
     "tls-alert",
     "tls-malformed",
@@ -193,6 +197,8 @@ class TcpObservation(Observation, tag="tcp", frozen=True, kw_only=True):
     peer: Literal["target", "proxy"] = "target"
     info: TcpInfo | None = None
     icmp: IcmpError | None = None
+    #: How many connections of a capture this stands for. They ended alike; the times and the flow are the first's.
+    connections: int = 1
 
 
 class ProxySelection(Observation, tag="proxy-selection", frozen=True, kw_only=True):
@@ -250,6 +256,11 @@ class TlsObservation(Observation, tag="tls", frozen=True, kw_only=True):
     chain: tuple[bytes, ...] = ()
     #: The alert the peer sent, by its RFC 8446 §6 name ("handshake_failure"), whether or not it ended the handshake.
     alert: str = ""
+    #: The fatal alert that the client of a capture sent: "unknown_ca" says that it does not trust the chain,
+    #: "encrypted" that TLS 1.3 hides which it was. Empty for a probe.
+    sent_alert: str = ""
+    #: Whose alert, reset or FIN ended the handshake of a capture, by its address.
+    ended_by: Literal["", "client", "server"] = ""
     #: The server asked for a client certificate.
     client_certificate_requested: bool = False
     #: A reset after a ServerHello is another thing than one right after our ClientHello.
@@ -366,11 +377,387 @@ class HttpsObservation(Observation, tag="https", frozen=True, kw_only=True):
     clock_offset_s: float | None = None
 
 
+class Segment(Struct, frozen=True, kw_only=True):
+    """One TCP segment of a capture, as its headers say."""
+
+    #: Its number in the capture, counted from 1.
+    frame: int
+    #: When, in seconds since the Unix epoch.
+    at: float
+    sender: Literal["client", "server"]
+    #: Wireshark's way: "SYN", "SYN,ACK", "PSH,ACK", "RST"; in the order FIN SYN RST PSH ACK URG ECE CWR.
+    flags: str
+    seq: int
+    #: 0 without the ACK flag.
+    ack: int
+    #: Bytes of payload on the wire.
+    length: int
+    #: As sent, not scaled.
+    window: int
+    ttl: int
+    #: The identification field of IPv4; None for IPv6.
+    ip_id: int | None = None
+    #: Don't fragment.
+    df: bool = False
+    #: In the order sent, as tcpdump prints them: "mss 1460,sackOK,TS,nop,wscale 7".
+    options: str = ""
+    ts_val: int | None = None
+    ts_ecr: int | None = None
+    #: What the engine made of it ("summary": the packet itself was not kept, this is what its connection's row tells of
+    #: it; window and options are not known): "retransmission", "syn-retransmission", "out-of-order", "duplicate-ack",
+    #: "keep-alive", "zero-window", "previous-lost", "acked-unseen", "captured-twice".
+    marks: tuple[str, ...] = ()
+
+
+#: How a connection began. "complete": SYN, SYN-ACK and the client's ACK. "unfinished": SYN and SYN-ACK, but no ACK.
+#: "unanswered": SYNs only. "refused": a reset instead of a SYN-ACK. "mid-stream": its beginning is not in the capture.
+Opening = Literal["complete", "unfinished", "unanswered", "refused", "mid-stream"]
+
+#: How it ended. "fin": both sides sent FIN. "half-close": one side did. "reset": a reset ended it before both FINs.
+#: "none": the capture shows no end.
+Closing = Literal["fin", "half-close", "reset", "none"]
+
+
+class Connection(Struct, frozen=True, kw_only=True):
+    """One TCP connection of a capture: the row of ``--flows``.
+
+    What each count means stands in ``netdiag/capture/connections.py``. ``_client`` is what the client sent, ``_server``
+    what the server sent.
+    """
+
+    #: Counted from 0 in the order of first packets, as Wireshark's tcp.stream.
+    number: int
+    client: str
+    client_port: int
+    server: str
+    server_port: int
+    #: The server's name: SNI, HTTP CONNECT or a DNS answer in the capture; empty when none tells it.
+    name: str = ""
+    started: float
+    duration_s: float
+    first_frame: int
+    last_frame: int
+    opening: Opening
+    closing: Closing
+    #: Wireshark's tcp.completeness: 1 SYN, 2 SYN-ACK, 4 ACK, 8 data, 16 FIN, 32 RST.
+    completeness: int
+    #: From the client's last SYN before the SYN-ACK to that, and on to the client's ACK; None where it is not seen.
+    syn_rtt_ms: float | None = None
+    ack_rtt_ms: float | None = None
+    packets_client: int = 0
+    packets_server: int = 0
+    #: Payload on the wire.
+    bytes_client: int = 0
+    bytes_server: int = 0
+    syn: int = 0
+    syn_ack: int = 0
+    fin_client: int = 0
+    fin_server: int = 0
+    rst_client: int = 0
+    rst_server: int = 0
+    retransmissions_client: int = 0
+    retransmissions_server: int = 0
+    out_of_order_client: int = 0
+    out_of_order_server: int = 0
+    duplicate_acks_client: int = 0
+    duplicate_acks_server: int = 0
+    zero_windows_client: int = 0
+    zero_windows_server: int = 0
+    keep_alives_client: int = 0
+    keep_alives_server: int = 0
+    #: Segments that are missing from the capture: a gap in the sender's sequence numbers, never filled in.
+    previous_lost_client: int = 0
+    previous_lost_server: int = 0
+    #: ACKs for bytes of the other side that the capture does not hold: lost by the capture, not by the network.
+    acked_unseen_client: int = 0
+    acked_unseen_server: int = 0
+    captured_twice: int = 0
+    mss_client: int | None = None
+    mss_server: int | None = None
+    #: TTL of the SYN, the SYN-ACK, and the first reset that each side's address sent; None where there is none.
+    ttl_syn: int | None = None
+    ttl_syn_ack: int | None = None
+    ttl_rst_client: int | None = None
+    ttl_rst_server: int | None = None
+    #: The lowest and highest TTL of each side's packets other than resets.
+    ttl_client: tuple[int, int] | None = None
+    ttl_server: tuple[int, int] | None = None
+    #: The ICMP error that quotes it, in words ("administratively prohibited, from 10.0.0.1").
+    icmp: str = ""
+    #: The program that owned it, where the capture tells.
+    process: str = ""
+
+
+class CaptureObservation(Observation, tag="capture", frozen=True, kw_only=True):
+    """One capture file: what it is, what is in it, what is missing from it."""
+
+    path: str
+    #: "pcap", "pcapng", "netmon 2.3", "etl".
+    format: str
+    compression: str = ""
+    bytes: int = 0
+    packets: int = 0
+    #: Moments of the earliest and the latest packet.
+    first: float = 0.0
+    last: float = 0.0
+    interfaces: tuple[str, ...] = ()
+    os: str = ""
+    application: str = ""
+    #: Packets that the capturing system lost, by its own count.
+    dropped: int = 0
+    #: Packets that the capture cut shorter than they were, and how many of these lost TCP or UDP payload.
+    snapped: int = 0
+    #: Packets with a link layer that netdiag does not read: ("LINKTYPE_IEEE802_11 (105)", 12).
+    unknown_links: tuple[tuple[str, int], ...] = ()
+    #: Reading ended early: after this packet, at this byte of the decompressed file, for this reason.
+    damaged_frame: int | None = None
+    damaged_byte: int | None = None
+    damage: str = ""
+    remarks: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    tcp_packets: int = 0
+    udp_packets: int = 0
+    icmp_packets: int = 0
+    connections: int = 0
+    syn: int = 0
+    syn_ack: int = 0
+    fin: int = 0
+    rst: int = 0
+    retransmissions: int = 0
+    out_of_order: int = 0
+    duplicate_acks: int = 0
+    zero_windows: int = 0
+    keep_alives: int = 0
+    previous_lost: int = 0
+    acked_unseen: int = 0
+    captured_twice: int = 0
+    #: Connections by how they began and ended: ("complete", "fin", 71).
+    outcomes: tuple[tuple[Opening, Closing, int], ...] = ()
+    #: Packets that the capturing system says were dropped (pktmon), by reason: ("INET_PortUnreachable", 3).
+    drops: tuple[tuple[str, int], ...] = ()
+
+
+class ConnectionObservation(Observation, tag="connection", frozen=True, kw_only=True):
+    """One TCP connection of a capture that matters, with its packets. ``flow`` names its ends."""
+
+    connection: Connection
+    #: The first packets and the last; ``omitted`` others stood between the two.
+    segments: tuple[Segment, ...] = ()
+    omitted: int = 0
+    #: How many of ``segments`` come before the omitted ones.
+    omitted_after: int = 0
+    #: What the payload is: "tls", "http-connect", "socks5", "http", "net.tcp", "dns"; empty when nothing tells.
+    protocol: str = ""
+    #: What was asked and answered in clear text, for the reader: "CONNECT host:443 → 403 Forbidden".
+    exchange: str = ""
+
+
+class ResetObservation(Observation, tag="reset", frozen=True, kw_only=True):
+    """The facts about the reset of one connection, for the question who sent it. ``parent`` is its connection.
+
+    Nothing here is judged: the weighing is the rules' business.
+    """
+
+    #: Who sent it according to its source address.
+    claimed: Literal["client", "server"]
+    #: The resets that carry that address, in order; at most 16.
+    resets: tuple[Segment, ...]
+    #: The other packets of the same address: its SYN or SYN-ACK, the last before the reset, those after it (at most 4).
+    opening: Segment | None = None
+    before: Segment | None = None
+    after: tuple[Segment, ...] = ()
+    #: The other side's last packet before the reset: what the reset answers.
+    answers: Segment | None = None
+    #: The other side's last data before the reset.
+    provoked_by: Segment | None = None
+    #: The TTLs of all other packets of that address in the connection, and how often: ((107, 12),).
+    ttls: tuple[tuple[int, int], ...] = ()
+    #: TTLs of SYN-ACKs that the same address sent in other connections, for one that answered with nothing but a reset.
+    ttls_elsewhere: tuple[tuple[int, int], ...] = ()
+    #: The sequence number that address would have sent next, as far as the capture shows; and what the other side
+    #: had acknowledged.
+    next_seq: int | None = None
+    acked: int | None = None
+    #: From the capture point to that address and back.
+    rtt_ms: float | None = None
+    #: Both sides had closed with FIN before, or the claimed sender had.
+    after_fin: bool = False
+    #: Who had sent FIN before.
+    fins: tuple[Literal["client", "server"], ...] = ()
+    #: The identifications of that address's last packets before the reset, oldest first; at most 8, none for IPv6.
+    ip_ids: tuple[int, ...] = ()
+    #: Moments of the client's SYNs, before the reset and after; at most 16.
+    syns: tuple[float, ...] = ()
+    #: "post_syn", "post_ack", "post_psh", "later_in_flow": how far the connection had come (SIGCOMM 2023, whose last
+    #: stage begins with the client's second data packet; here it begins with the server's first).
+    stage: Literal["post_syn", "post_ack", "post_psh", "later_in_flow"] = "later_in_flow"
+    #: Bytes of payload that each side had sent before it.
+    bytes_client: int = 0
+    bytes_server: int = 0
+    #: The server's name that the client asked for, if TLS or HTTP showed it before the reset.
+    server_name: str = ""
+    #: How many connections to the same server ended alike (same claimed sender, stage and TTL).
+    alike: int = 1
+
+
+class ServiceObservation(Observation, tag="service", frozen=True, kw_only=True):
+    """Everything that a capture shows of one server's port, summed up over its connections.
+
+    The last one may stand for all services that the report has no room for: ``address`` is then empty.
+    """
+
+    address: str
+    port: int
+    names: tuple[str, ...] = ()
+    connections: int
+    #: By ``Opening``.
+    complete: int = 0
+    unfinished: int = 0
+    unanswered: int = 0
+    refused: int = 0
+    mid_stream: int = 0
+    #: Reset before the server had sent any payload; and after.
+    reset_early: int = 0
+    reset_late: int = 0
+    packets: int = 0
+    bytes_client: int = 0
+    bytes_server: int = 0
+    retransmissions: int = 0
+    zero_windows_client: int = 0
+    zero_windows_server: int = 0
+    #: Median of the SYN to SYN-ACK times.
+    rtt_ms: float | None = None
+    ttls_syn_ack: tuple[tuple[int, int], ...] = ()
+
+
+class NodeObservation(Observation, tag="node", frozen=True, kw_only=True):
+    """The preamble of one net.tcp connection (MC-NMF), as far as it is in clear text, and what answered it."""
+
+    address: str
+    port: int
+    #: Where the client wants to go: "net.tcp://node1:8060/ExternalService.svc/".
+    via: str = ""
+    #: What it asked for before the first message: "application/ssl-tls", "application/negotiate"; empty for nothing, so
+    #: that the messages themselves are in clear text.
+    upgrade: str = ""
+    #: The record that came: an upgrade response, an acknowledged preamble, a fault; "other" for another record, empty
+    #: for none.
+    answer: Literal["", "upgrade", "acknowledged", "fault", "other"] = ""
+    #: The fault's URI as it was sent; its last part is its name (MC-NMF §2.2.5).
+    fault: str = ""
+    #: The first bytes of the answer when they were no record of MC-NMF, decoded as Latin-1.
+    not_net_tcp: str = ""
+
+
+class AlignedPacket(Struct, frozen=True, kw_only=True):
+    """One packet of a connection that two captures hold: in both, or in one of them."""
+
+    sender: Literal["client", "server"]
+    flags: str
+    #: As in this capture; as in the other one where this has it not.
+    seq: int
+    length: int
+    #: On this capture's clock.
+    at: float
+    #: Its number in each capture; None where it is not.
+    frame: int | None = None
+    other_frame: int | None = None
+    ttl: int | None = None
+    other_ttl: int | None = None
+    #: What it is like here and there: "mss 1460 → 1300". TTL, addresses, ports and constant shifts of numbers are not
+    #: among it.
+    changes: tuple[str, ...] = ()
+    #: It is in one capture only, and the other one would hold it if it had passed there.
+    missing: bool = False
+    #: The other one would, if it went on: its last packet is older, by a second at most.
+    after_end: bool = False
+
+
+class Losses(Struct, frozen=True, kw_only=True):
+    """Where what one side sent was lost, by two captures on its way: packets that take sequence numbers."""
+
+    #: That the capture nearer to the sender holds.
+    packets: int = 0
+    #: Sent again, and the first copy is not even in the capture nearer to the sender.
+    before: int = 0
+    #: In the capture nearer to the sender, and not in the other.
+    between: int = 0
+    #: Sent again although it had passed both: it was lost beyond, or its acknowledgement was.
+    after: int = 0
+
+
+class AlignedObservation(Observation, tag="aligned", frozen=True, kw_only=True):
+    """One connection in two captures, packet by packet. ``parent`` is the connection in this one; ``flow`` its ends."""
+
+    #: Its number in each capture; None where it is not.
+    connection: int | None = None
+    other_connection: int | None = None
+    #: The names of the files.
+    path: str
+    other: str
+    #: Its ends in the other capture, where an address or a port was translated in between.
+    other_flow: Flow | None = None
+    #: Which capture was taken nearer to the client; empty where nothing tells.
+    nearer_client: Literal["", "this", "other"] = ""
+    #: How many routers lie between the two places, by TTL.
+    routers: int | None = None
+    #: By how much the sequence numbers of each side are larger in the other capture, modulo 2^32.
+    shift_client: int = 0
+    shift_server: int = 0
+    #: Packets in both captures, and missing from one of them.
+    both: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    #: None where it is not known which capture is nearer to the client.
+    lost_client: Losses | None = None
+    lost_server: Losses | None = None
+    #: Who sent what is different in the two captures, in which way, how often: ("client", "mss 1460 → 1300", 1).
+    changes: tuple[tuple[Literal["client", "server"], str, int], ...] = ()
+    #: The packets that matter: openings, resets, the missing and the changed; ``omitted`` others are not here.
+    packets: tuple[AlignedPacket, ...] = ()
+    omitted: int = 0
+
+
+class AlignmentObservation(Observation, tag="alignment", frozen=True, kw_only=True):
+    """Two captures of the same traffic: their clocks, and which connections both of them hold."""
+
+    path: str
+    other: str
+    #: The other capture's clock minus this one's, in the middle of the packets compared; None without such packets.
+    offset_s: float | None = None
+    #: It is off by at most so much: by the whole of the way, if that took no time in one direction.
+    uncertainty_s: float | None = None
+    #: From one place to the other, if both directions take equally long.
+    delay_s: float | None = None
+    #: How much faster the other clock runs, in millionths; 0 where it is not measurable.
+    drift_ppm: float = 0.0
+    #: Packets that were compared, by direction: from this place to the other, and back.
+    forth: int = 0
+    back: int = 0
+    #: Connections that were looked for in the other capture, and what became of them.
+    matched: int = 0
+    only_here: int = 0
+    only_there: int = 0
+    #: Connections of the other capture that carry the same data, but are others: a proxy answers in between.
+    terminated: int = 0
+    #: Addresses here and there that translate into each other.
+    translated: tuple[tuple[str, str], ...] = ()
+    nearer_client: Literal["", "this", "other"] = ""
+    routers: int | None = None
+
+
 AnyObservation = (
-    DnsObservation
+    CaptureObservation
+    | ServiceObservation
+    | ConnectionObservation
+    | ResetObservation
+    | AlignmentObservation
+    | AlignedObservation
+    | DnsObservation
     | TcpObservation
     | ProxySelection
     | ProxyObservation
+    | NodeObservation
     | TlsObservation
     | ChainObservation
     | HttpsObservation
@@ -378,10 +765,17 @@ AnyObservation = (
 
 #: The rung that each type belongs to, in ladder order.
 RUNG_OF: dict[type[Observation], Rung] = {
+    CaptureObservation: "machine",
+    ServiceObservation: "tcp",
+    ConnectionObservation: "tcp",
+    ResetObservation: "tcp",
+    AlignmentObservation: "machine",
+    AlignedObservation: "tcp",
     ProxySelection: "machine",
     DnsObservation: "dns",
     TcpObservation: "tcp",
     ProxyObservation: "proxy",
+    NodeObservation: "tls",
     TlsObservation: "tls",
     ChainObservation: "chain",
     HttpsObservation: "https",
@@ -427,6 +821,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     """One fault, as judged by one rule.
 
     ``evidence`` holds observation ids. ``folded`` holds the ids of findings that this one explains, and so replaces.
+    ``details`` are the steps of the reasoning, a sentence each, where the summary cannot hold them.
     """
 
     id: str
@@ -438,6 +833,29 @@ class Finding(Struct, frozen=True, kw_only=True):
     culprit: Culprit | None = None
     reference: str = ""
     folded: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+class ResetEntry(Struct, frozen=True, kw_only=True):
+    """The resets of one side of one connection of a capture, judged; ``pcap --resets`` lists them all."""
+
+    #: The number of the connection, when that began, its ends, its server's name.
+    connection: int
+    started: float
+    flow: Flow
+    name: str = ""
+    #: Whose address they carry, how many they are, and where the first is; None where its packets were not kept.
+    claimed: Literal["client", "server"]
+    count: int
+    frame: int | None = None
+    at: float | None = None
+    ttl: int
+    #: Who most likely sent the first, how sure that is (from 0.5, which is no knowledge, to 1), and both in a sentence.
+    origin: Literal["server", "client", "path-device", "unknown"]
+    confidence: float
+    conclusion: str
+    #: "TTL 61 = 64 - 3: ..." for the reset, and for what it is compared with.
+    arithmetic: tuple[str, ...] = ()
 
 
 class NotRun(Struct, frozen=True, kw_only=True):
@@ -482,6 +900,9 @@ class Report(Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     observations: tuple[AnyObservation, ...] = ()
     not_run: tuple[NotRun, ...] = ()
+    #: Every reset of a capture, where they were asked for; and how many more connections with one there are.
+    resets: tuple[ResetEntry, ...] = ()
+    more_resets: int = 0
     #: A bug in netdiag that ended a rung early, one line each.
     internal_errors: tuple[str, ...] = ()
 

@@ -1,7 +1,8 @@
 """README.md: its examples, run for real. ``python -m tests.readme`` (``make readme``) writes their outputs into it.
 
 An example is a fenced block below a mark, ``<!-- output: NAME -->``. Nothing leaves this machine: an example is a scene
-of the embedded world, or runs in a network namespace without any interface, with a name server of its own choosing.
+of the embedded world, reads ``captures/``, or runs in a network namespace without any interface, with a name server of
+its own choosing. Examples run in a folder of their own, beside a link to ``captures``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Example:
 
 _TABLE = "jq -r '[.target.host, .verdict.status, .verdict.finding, .verdict.blame] | @tsv'"
 _BRIEF = "jq '{verdict, finding: (.findings[0] | {id, severity, blame, remedy, evidence})}'"
+_NAT = "captures/nat-reset"
+_CUT = "cut -d, -f2-5,11-12,14,18-19 flows.csv"
 EXAMPLES = {
     "first": Example("netdiag demo sni-filtered", until="Findings"),
     "demo": Example("netdiag demo", until="✓ healthy-truncated-answer"),
@@ -50,6 +53,10 @@ EXAMPLES = {
         f"netdiag endpoint --profile adf:wu2 --quiet --format jsonl | {_TABLE}", offline=True, unordered=True
     ),
     "json": Example(f"netdiag demo port-refused --format json | {_BRIEF}"),
+    "reset": Example("netdiag pcap captures/guide-reset-ttl-61.pcap"),
+    "silent": Example("netdiag pcap captures/guide-telnet-888-windows.pcap --quiet"),
+    "compared": Example(f"netdiag pcap {_NAT}-client-side.pcap --other {_NAT}-firewall-side.pcap --quiet"),
+    "flows": Example(f"netdiag pcap captures/port-reuse.pcap --quiet --flows flows.csv && {_CUT}"),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 
@@ -72,12 +79,20 @@ def printed(example: Example) -> str:
     command = example.command.replace("netdiag", f"{sys.executable} -m netdiag", 1)
     with tempfile.TemporaryDirectory(prefix="netdiag-readme-") as folder:
         argv = ["sh", "-c", command]
+        Path(folder, "captures").symlink_to(ROOT / "captures")
         if example.offline:
             Path(folder, "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
             Path(folder, "resolv.conf").write_text("nameserver 10.20.0.4\n")
             argv = ["unshare", "-rnm", "sh", "-c", _OFFLINE, folder, *argv]
         done = subprocess.run(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=60, env=environment
+            argv,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=60,
+            env=environment,
+            cwd=folder,
         )
     text = done.stdout.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…")
     return f"$ {example.command}\n{_cut(text, example.until)}"

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "tcp": "up to TCP: every address, directly and through the proxy",
     "tls": "up to TLS: versions, the presented chain, and whether it is trusted",
     "https": "up to HTTPS: the same ladder as endpoint",
+    "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "explain": "what a finding means and what to do; alone, the catalogue",
     "schema": "the JSON Schema of a report",
     "demo": "an embedded world on loopback, healthy and broken, diagnosed for real",
@@ -96,7 +97,7 @@ def command() -> NoReturn:
 def _parse(parser: Parser, arguments: Sequence[str]) -> argparse.Namespace:
     """Targets may stand on both sides of an option, which argparse itself does not take."""
     args, rest = parser.parse_known_args(arguments)
-    if rest and hasattr(args, "targets") and not any(word.startswith("-") for word in rest):
+    if rest and hasattr(args, "targets") and not any(word.startswith("-") and word != "-" for word in rest):
         args.targets = [*args.targets, *rest]
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
-import signal
 import threading
 from collections.abc import Iterator
 from importlib import import_module
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from netdiag.cli import complain
+from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_probe_options, add_report_options, credentials, values
 from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.progress import Progress, progress_for
@@ -100,8 +98,8 @@ def _note_skipped(wanted: Wanted) -> None:
 def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Until) -> int:
     from netdiag.session import Options, diagnose_endpoints
 
-    if format_ == "text":  # rich is loaded while the network is waited for
-        threading.Thread(target=lambda: import_module("netdiag.report.text"), daemon=True).start()
+    if format_ == "text":  # the printer is loaded while the network is waited for
+        threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
     options = Options(
         proxy=args.proxy,
         credentials=credentials(args.proxy_user),
@@ -114,7 +112,7 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         color = not args.no_color and not os.environ.get("NO_COLOR")
         progress = progress_for(len(wanted.targets), quiet=args.quiet, color=color)
         writer = _writer(format_, output, layout_for(output, args), wanted, progress)
-        with progress, _interruptible() as cancel:
+        with progress, interruptible() as cancel:
             found = diagnose_endpoints(
                 wanted.targets, options=options, command=command, cancel=cancel, progress=progress.reached
             )
@@ -137,32 +135,6 @@ def _collect(found: Iterator[Report], writer: Writer, progress: Progress, cancel
     except KeyboardInterrupt:
         cancel.set()
     return complete
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C, or request to terminate, sets; the second does what it usually does."""
-    cancel = threading.Event()
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.getsignal(number) for number in signals}
-
-    def first(_number: int, _frame: FrameType | None) -> None:
-        for each in replaced:  # before the event's lock is taken: a second signal in there would wait for it for ever
-            signal.signal(each, before[each])
-        cancel.set()
-
-    # None: somebody else's handler, not set from Python. Ignored: nohup, or a shell's job in the background.
-    replaced = [number for number in signals if before[number] not in (None, signal.SIG_IGN)]
-    if threading.current_thread() is not threading.main_thread():
-        yield cancel
-        return
-    for number in replaced:
-        signal.signal(number, first)
-    try:
-        yield cancel
-    finally:
-        for number in replaced:
-            signal.signal(number, before[number])
 
 
 class Writer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import stat
 import sys
@@ -37,51 +38,85 @@ def choose_format(asked: str | None, output: str | None) -> Format:
     return _SUFFIXES.get(suffix, "text")
 
 
-class Output:
-    """A context in which ``write`` may be called any number of times. Leaving it by an exception leaves no file."""
+class WholeFile:
+    """A context that gives a binary file to write. It takes its place at the end; an exception leaves none.
 
-    def __init__(self, path: str | None, format: Format) -> None:  # noqa: A002 - the option's name
-        self._path = Path(path).resolve() if path and path != "-" else None
-        self._name = path or "stdout"
-        self._text = format == "text"
+    Entering raises ``UsageError`` when the file cannot be written, and so does leaving; ``name`` stands in messages.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.name = path
+        self._path = Path(path).resolve()
         self._file: IO[bytes] | None = None
         self._temporary: Path | None = None
-        self._broken = False
 
-    @property
-    def is_stdout(self) -> bool:
-        """Whether it goes to stdout."""
-        return self._path is None
+    def __enter__(self) -> IO[bytes]:
+        try:
+            self._file = self._open(self._path)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.name}: cannot be written: {_reason(error)}") from None
+        return self._file
 
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            try:
-                self._open(self._path)
-            except (OSError, ValueError) as error:
-                raise UsageError(f"{self._name}: cannot be written: {_reason(error)}") from None
-        return self
-
-    def _open(self, path: Path) -> None:
+    def _open(self, path: Path) -> IO[bytes]:
         if path.is_dir():
             raise ValueError("it is a folder")
         if path.exists() and not os.access(path, os.W_OK):  # Windows would refuse to replace it, but only at the end
             raise ValueError("it is read-only")
         if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe keeps its place
-            self._file = path.open("wb")
-            return
+            return path.open("wb")
         self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        self._file = self._temporary.open("xb")
+        file = self._temporary.open("xb")
         if path.exists():
             with contextlib.suppress(OSError):
                 self._temporary.chmod(stat.S_IMODE(path.stat().st_mode))
+        return file
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._file is not None
+        try:
+            self._file.close()
+            if kind is None and self._temporary is not None:
+                self._temporary.replace(self._path)
+        except OSError as problem:
+            if kind is None:
+                raise self.unwritable(problem) from None
+        finally:
+            if self._temporary is not None:
+                self._temporary.unlink(missing_ok=True)
+
+    def unwritable(self, error: OSError) -> UsageError:
+        """What to raise for an error while writing."""
+        return UsageError(f"{self.name}: cannot be written: {_reason(error)}")
+
+
+class Output:
+    """A context in which ``write`` may be called any number of times. Leaving it by an exception leaves no file."""
+
+    def __init__(self, path: str | None, format: Format) -> None:  # noqa: A002 - the option's name
+        self._whole = WholeFile(path) if path and path != "-" else None
+        self._text = format == "text"
+        self._file: IO[bytes] | None = None
+        self._broken = False
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether it goes to stdout."""
+        return self._whole is None
+
+    def __enter__(self) -> Self:
+        if self._whole is not None:
+            self._file = self._whole.__enter__()
+        return self
 
     def write(self, text: str) -> None:
         """Write and, on stdout, show at once. A reader who has gone away is no error."""
-        if self._file is not None:
+        if self._whole is not None and self._file is not None:
             try:
                 self._file.write(text.encode("utf-8", "backslashreplace"))
             except OSError as error:
-                raise UsageError(f"{self._name}: cannot be written: {_reason(error)}") from None
+                raise self._whole.unwritable(error) from None
         elif not self._broken:
             self._write_stdout(text)
 
@@ -104,18 +139,8 @@ class Output:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.close()
-            if kind is None and self._temporary is not None and self._path is not None:
-                self._temporary.replace(self._path)
-        except OSError as problem:
-            if kind is None:
-                raise UsageError(f"{self._name}: cannot be written: {_reason(problem)}") from None
-        finally:
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
+        if self._whole is not None:
+            self._whole.__exit__(kind, error, trace)
 
 
 def _reason(error: Exception) -> str:
@@ -124,16 +149,16 @@ def _reason(error: Exception) -> str:
 
 def layout_for(output: Output, args: argparse.Namespace) -> Layout:
     """How text is to look there: colours and the terminal's width on a terminal only."""
-    said = {"verbose": bool(getattr(args, "verbose", False)), "quiet": bool(getattr(args, "quiet", False))}
+    plain = Layout(verbose=bool(getattr(args, "verbose", False)), quiet=bool(getattr(args, "quiet", False)))
     if not output.is_stdout:
-        return Layout(**said)
+        return plain
     terminal = sys.stdout.isatty()
     width = 80
     if terminal:
         with contextlib.suppress(OSError, ValueError):
             width = min(os.get_terminal_size(sys.stdout.fileno()).columns or 80, _MAX_WIDTH)
     color = terminal and not args.no_color and _colours_allowed()
-    return Layout(width=width, color=color, unicode=speaks_unicode(sys.stdout), **said)
+    return dataclasses.replace(plain, width=width, color=color, unicode=speaks_unicode(sys.stdout))
 
 
 def speaks_unicode(stream: TextIO) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -14,6 +15,9 @@ from netdiag.report.escape import escape, to_ascii
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
+
+#: Nobody wonders sooner what takes so long.
+PATIENCE_S = 1.0
 
 _DOING: dict[Rung, str] = {
     "machine": "looking at this machine",
@@ -115,3 +119,65 @@ def progress_for(total: int, *, quiet: bool, color: bool) -> Progress:
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         return Progress()
     return TerminalProgress(total, color=color, unicode=speaks_unicode(sys.stderr))
+
+
+class ReadingProgress:
+    """Called while a file is read: ``progress(bytes read, bytes in all or None, packets)``. Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __call__(self, done: int, total: int | None, packets: int) -> None:
+        """So far."""
+
+
+class TerminalReadingProgress(ReadingProgress):
+    """A bar on stderr with the rate and the time left, for what takes longer than ``PATIENCE_S``."""
+
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
+        self._started = time.monotonic()
+        self._bar: RichProgress | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int | None, packets: int) -> None:
+        """Show it, once somebody may wonder."""
+        took = time.monotonic() - self._started
+        if took < PATIENCE_S:
+            return
+        if self._bar is None:
+            self._bar = _reading_bar(self._color, sized=total is not None)
+        rate = f"{packets / max(took, 0.001):,.0f} packets/s, {done / 1e6 / max(took, 0.001):,.0f} MB/s"
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, rate=f"{packets:,} packets, {rate}")
+
+
+def _reading_bar(color: bool, *, sized: bool) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as RichProgress
+
+    console = Console(stderr=True, no_color=not color, highlight=False, emoji=False)
+    rate = TextColumn("{task.fields[rate]}", markup=False)
+    bar = BarColumn(bar_width=16)
+    columns = (bar, TaskProgressColumn(), rate, TimeRemainingColumn()) if sized else (bar, rate, TimeElapsedColumn())
+    progress = RichProgress(*columns, console=console, transient=True, redirect_stdout=False)
+    progress.add_task("reading", total=None, rate="")
+    progress.start()
+    return progress
+
+
+def reading_progress(*, quiet: bool, color: bool) -> ReadingProgress:
+    """The right kind for stderr as it is."""
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        return ReadingProgress()
+    return TerminalReadingProgress(color=color)

@@ -6,22 +6,30 @@ Contract: the strings hold untrusted text as it came. Whoever prints them escape
 from __future__ import annotations
 
 import re
-import time
 from functools import singledispatch
 
 from netdiag.model import (
+    AlignedObservation,
+    AlignmentObservation,
+    CaptureObservation,
     CertificateSummary,
     ChainObservation,
+    ConnectionObservation,
     DnsObservation,
     Failure,
     HttpsObservation,
+    NodeObservation,
     Observation,
     ProxyObservation,
     ProxySelection,
+    ResetObservation,
+    ServiceObservation,
     TcpObservation,
     TlsObservation,
     name_part,
 )
+from netdiag.report import capture_facts, comparison
+from netdiag.report.units import day, milliseconds
 
 _WORDS: dict[str, str] = {
     "timeout": "no answer",
@@ -42,6 +50,8 @@ _WORDS: dict[str, str] = {
     "not-a-proxy": "this is not a proxy",
     "proxy-authentication": "the proxy wants a login",
     "pac-error": "the PAC script failed",
+    "net-tcp-fault": "net.tcp fault",
+    "not-net-tcp": "the answer is not net.tcp",
     "tls-alert": "TLS alert",
     "tls-malformed": "the answer is not TLS",
     "certificate": "certificate not accepted",
@@ -57,13 +67,6 @@ _BARE_CODE = re.compile(r"[A-Z_]+")
 
 #: Shorter than this nobody waited: the system gave up by itself, and its own words say more than the time.
 _A_WAIT_S = 0.05
-
-
-def milliseconds(seconds: float) -> str:
-    """``31 ms``; from 10 s on in seconds, so that the column keeps its width."""
-    if seconds >= 10:
-        return f"{seconds:.1f} s"
-    return "<1 ms" if 0 <= seconds < 0.001 else f"{seconds * 1000:.0f} ms"
 
 
 def failure_words(failure: Failure, took_s: float = 0.0) -> str:
@@ -88,14 +91,6 @@ def validity(leaf: CertificateSummary, at: float) -> str:
         return f"valid only from {day(leaf.not_before)}"
     days = int((leaf.not_after - at) // 86400)
     return f"{days} days left" if days >= 0 else f"expired on {day(leaf.not_after)}"
-
-
-def day(moment: float) -> str:
-    """``2025-05-12`` in UTC; a moment that no calendar holds stays a number."""
-    try:
-        return time.strftime("%Y-%m-%d", time.gmtime(moment))
-    except (OverflowError, ValueError, OSError):
-        return f"{moment:.0f}"
 
 
 def some(items: tuple[str, ...], most: int = 2) -> str:
@@ -145,16 +140,27 @@ def _empty(observation: DnsObservation) -> str:
     return f"{observation.rcode or 'NOERROR'}, no address"
 
 
+_describe.register(CaptureObservation, capture_facts.capture)
+_describe.register(ServiceObservation, capture_facts.service)
+_describe.register(ConnectionObservation, capture_facts.connection)
+_describe.register(ResetObservation, capture_facts.reset)
+_describe.register(AlignmentObservation, comparison.describe_alignment)
+_describe.register(AlignedObservation, comparison.describe_aligned)
+
+
 @_describe.register
 def _(observation: TcpObservation) -> str:
     parts = [_failed(observation) or f"connected in {milliseconds(observation.took_s)}"]
+    captured = observation.source == "capture"
+    if captured and observation.connections > 1:
+        parts.append(f"{observation.connections:,} connections alike")
     if observation.icmp:
         icmp = observation.icmp
         parts.append(f"ICMPv{icmp.version} type {icmp.type} code {icmp.code} from {icmp.offender}")
     if observation.info:
         info = observation.info
         if info.rtt_ms is not None and observation.outcome == "ok":
-            parts.append(f"kernel round trip {info.rtt_ms:.1f} ms")
+            parts.append(f"{'round trip' if captured else 'kernel round trip'} {info.rtt_ms:.1f} ms")
         if info.retransmits:
             what = "segment" if observation.outcome == "ok" else "SYN"
             parts.append(f"{info.retransmits} {what}{'s' if info.retransmits > 1 else ''} sent again")
@@ -187,6 +193,13 @@ def _(observation: ProxyObservation) -> str:
     if observation.tried:
         parts.append(f"logged in by {observation.tried}" if not failed else f"tried {observation.tried}")
     return ", ".join(part for part in parts if part)
+
+
+@_describe.register
+def _(observation: NodeObservation) -> str:
+    secured = observation.upgrade or "no encryption"
+    answer = {"upgrade": "agreed", "acknowledged": "accepted", "other": "another record"}.get(observation.answer, "")
+    return f"{_failed(observation) or answer or 'no answer seen'}, {observation.via} ({secured})"
 
 
 @_describe.register
@@ -261,7 +274,13 @@ def details(observation: Observation) -> tuple[str, ...]:
     if observation.flow:
         flow = observation.flow
         lines.append(f"{flow.client} port {flow.client_port} → {flow.server} port {flow.server_port}")
-    if isinstance(observation, DnsObservation):
+    if isinstance(observation, CaptureObservation):
+        lines += capture_facts.capture_details(observation)
+    elif isinstance(observation, ConnectionObservation):
+        lines += capture_facts.connection_details(observation)
+    elif isinstance(observation, ResetObservation):
+        lines += capture_facts.reset_details(observation)
+    elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):
         for n, element in enumerate(observation.elements):

@@ -29,7 +29,7 @@ from netdiag.model import (
     TlsObservation,
     authority,
 )
-from netdiag.report import facts
+from netdiag.report import facts, units
 
 Mark = Literal["ok", "warning", "failed", "not-run"]
 
@@ -259,7 +259,7 @@ def _https(here: Sequence[Observation]) -> _Shown:
     if fetch.failure:
         parts.append(facts.failure_words(fetch.failure, fetch.took_s))
     if fetch.first_byte_s is not None:
-        parts.append(f"first byte {facts.milliseconds(fetch.first_byte_s)}")
+        parts.append(f"first byte {units.milliseconds(fetch.first_byte_s)}")
     server = facts.header(fetch.headers, "server")
     parts += [f"server {server}"] if server else []
     parts += [f"redirected to {fetch.final_url}"] if fetch.redirects and fetch.final_url else []

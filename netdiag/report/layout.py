@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Layout:
     """The default is what a pipe or a file gets: 80 columns, no colour, UTF-8.
 
-    ``verbose`` shows every observation in full; ``quiet`` shows the verdict only.
+    ``verbose`` shows every observation in full; ``quiet`` shows the verdict only. The rest is about captures.
     """
 
     width: int = 80
@@ -17,3 +17,9 @@ class Layout:
     unicode: bool = True
     verbose: bool = False
     quiet: bool = False
+    #: How many servers and conversations are listed.
+    top: int = 10
+    #: The conversations to draw, by number; without any, the worst.
+    conversations: tuple[int, ...] = ()
+    #: List every reset.
+    resets: bool = False

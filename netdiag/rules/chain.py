@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from netdiag.model import ChainFault, ChainObservation, Culprit, Severity
 from netdiag.rules.azure import DIGICERT_GLOBAL_ROOT_G2
 from netdiag.rules.certificates import details_of, element_of, names_of, short_name, span, stores_of, utc
-from netdiag.rules.chain_faults import faulty, owner, server_hit
+from netdiag.rules.chain_faults import accepted, captured_handshake, faulty, owner, server_hit
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -80,16 +80,18 @@ def _out_of_time(seen: Seen, chain: ChainObservation, faults: tuple[ChainFault, 
             parts.append(f"{name}: {fault.detail}")
         elif fault.kind == "expired":
             ago = span(chain.at - element.not_after)
-            parts.append(f"{name} expired on {utc(element.not_after)}, {ago} ago")
+            since = f"{ago} before the capture" if seen.capture else f"{ago} ago"
+            parts.append(f"{name} expired on {utc(element.not_after)}, {since}")
         else:
             ahead = span(element.not_before - chain.at)
-            parts.append(f"{name} holds only from {utc(element.not_before)}, in {ahead}")
+            when = f"{ahead} after the capture" if seen.capture else f"in {ahead}"
+            parts.append(f"{name} holds only from {utc(element.not_before)}, {when}")
     what = "certificate" if all(fault.element == 0 for fault in faults) else "chain"
     summary = f"The {what} of {owner(seen, chain)} {_not_valid(faults)}: {'; '.join(parts)}"
     if faults[0].kind == "expired":
         return summary, f"Renew {names_of(faults)}, install it on {owner(seen, chain)}, and reload the service there."
     return summary, (
-        f"Check this machine's clock against another; if it is right, put the previous certificate back on "
+        f"Check {seen.client}'s clock against another; if it is right, put the previous certificate back on "
         f"{owner(seen, chain)} until then."
     )
 
@@ -121,7 +123,12 @@ def bad_signature(seen: Seen) -> Iterator[Hit]:
         )
 
 
-@rule("chain.root-missing-locally", "Public root is missing on this machine", Severity.ERROR)
+@rule(
+    "chain.root-missing-locally",
+    "Public root is missing on this machine",
+    Severity.ERROR,
+    folds=("tls.handshake-failed", "tls.interrupted"),
+)
 def root_missing_locally(seen: Seen) -> Iterator[Hit]:
     """The server's chain ends at a public root, and this machine's trust store lacks that root.
 
@@ -130,6 +137,9 @@ def root_missing_locally(seen: Seen) -> Iterator[Hit]:
     not reach ctldl.windowsupdate.com, or whose policy turns that off, never gets new ones. Old
     Linux images and Java runtimes with a store of their own age too. Azure moved to DigiCert Global
     Root G2, which is the root most often missed.
+
+    A capture shows it when the client ends the handshake with the alert unknown_ca (RFC 8446 §6.2)
+    although the chain that it was given leads to a public root.
 
     Import the root into the machine's store, not a user's, because services look there: "certutil
     -addstore Root FILE" on Windows, update-ca-certificates or update-ca-trust on Linux. Compare its
@@ -149,6 +159,19 @@ def root_missing_locally(seen: Seen) -> Iterator[Hit]:
             evidence=(chain,),
             culprit=Culprit(name=name),
         )
+    for chain in seen.effective(ChainObservation):
+        tls = captured_handshake(seen, chain)
+        if tls and tls.sent_alert == "unknown_ca" and chain.publicly_trusted and not chain.faults:
+            name = short_name(chain.elements[-1].subject)
+            yield Hit(
+                summary=f"{name}, a public root that signs for {chain.host}, is missing on {seen.client}: it refuses "
+                "the certificate with the alert unknown_ca",
+                blame="this-machine",
+                remedy=f"Add {name} to the root store of {seen.client}, for the whole machine, after a comparison of "
+                "its fingerprint with the one that the authority publishes.",
+                evidence=(chain, tls),
+                culprit=Culprit(name=name),
+            )
 
 
 @rule("chain.untrusted-root", "Certificate comes from an authority that is not trusted here", Severity.ERROR)
@@ -177,8 +200,9 @@ def untrusted_root(seen: Seen) -> Iterator[Hit]:
             chain,
             f"The certificate of {owner(seen, chain)} {what}, which {stores_of(chain)} does not trust and no "
             "public list of roots holds",
-            f"If {issuer} is your organisation's own, import it into this machine's root store; otherwise the server "
+            f"If {issuer} is your organisation's own, import it into {seen.client}'s root store; otherwise the server "
             "needs a certificate from a public authority.",
+            severity=Severity.INFO if accepted(seen, chain) else None,  # the client knows the authority
             culprit=Culprit(name=issuer),
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdiag.model import Blame, ChainFault, ChainObservation, Culprit, FaultKind, Severity
+from netdiag.model import Blame, ChainFault, ChainObservation, Culprit, FaultKind, Severity, TlsObservation
 from netdiag.rules.registry import Hit
 from netdiag.rules.seen import Seen
 
@@ -26,9 +26,39 @@ def server_hit(
     severity: Severity | None = None,
     culprit: Culprit | None = None,
 ) -> Hit:
-    """A hit that the owner of the server, or of the proxy with a certificate of its own, has to mend."""
+    """A hit that the owner of the server, or of the proxy with a certificate of its own, has to mend.
+
+    What a captured client accepted is no error: it went on, and other clients may not.
+    """
     blame: Blame = "proxy" if _is_proxy(seen, chain) else "server"
-    return Hit(summary=summary, blame=blame, remedy=remedy, evidence=(chain,), severity=severity, culprit=culprit)
+    tls = captured_handshake(seen, chain)
+    if accepted(seen, chain):
+        severity = severity or Severity.WARNING
+    summary += how_it_went_on(seen, chain)
+    evidence = (chain,) if tls is None else (chain, tls)
+    return Hit(summary=summary, blame=blame, remedy=remedy, evidence=evidence, severity=severity, culprit=culprit)
+
+
+def how_it_went_on(seen: Seen, chain: ChainObservation) -> str:
+    """What the client of a capture did with the chain, as a clause; empty where that is not known."""
+    tls = captured_handshake(seen, chain)
+    if accepted(seen, chain):
+        return "; the client went on all the same"
+    if tls is None or tls.failure is None:
+        return ""
+    return f"; the handshake ended there ({tls.failure.detail or tls.failure.kind})"
+
+
+def captured_handshake(seen: Seen, chain: ChainObservation) -> TlsObservation | None:
+    """The handshake of a capture that brought the chain: its end tells whether the client accepted it."""
+    tls = seen.get(chain.parent) if seen.capture and chain.parent else None
+    return tls if isinstance(tls, TlsObservation) else None
+
+
+def accepted(seen: Seen, chain: ChainObservation) -> bool:
+    """Whether the client of a capture went on with this chain: it is then no reason for a failure."""
+    tls = captured_handshake(seen, chain)
+    return tls is not None and tls.outcome == "ok"
 
 
 def owner(seen: Seen, chain: ChainObservation) -> str:

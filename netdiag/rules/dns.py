@@ -35,7 +35,8 @@ def name_not_found(seen: Seen) -> Iterator[Hit]:
         servers = name.because("name-not-found")
         knows = _knowing(name)
         because = f"name server {names(servers)} answers NXDOMAIN" if servers else "the system finds no such name"
-        summary = f"{name.name} does not exist here: {because}{but(knows)}"
+        here = "" if seen.capture else " here"
+        summary = f"{name.name} does not exist{here}: {because}{but(knows)}"
         zone = name.private_link
         if zone:
             remedy = f"Create the A record of the private endpoint in the private DNS zone {zone}, or unlink that zone."
@@ -96,7 +97,7 @@ def server_failure(seen: Seen) -> Iterator[Hit]:
         "server-failure",
         "fails",
         "Have the administrator of name server {servers} check its forwarders, its way to the Internet and DNSSEC; "
-        "until then use another name server here.",
+        "until then use another name server{here}.",
     )
 
 
@@ -116,7 +117,7 @@ def refused(seen: Seen) -> Iterator[Hit]:
         seen,
         "refused",
         "refuses",
-        "Have the administrator of name server {servers} allow this machine to ask it, or configure a name server "
+        "Have the administrator of name server {servers} allow {client} to ask it, or configure a name server "
         "that serves this network.",
     )
 
@@ -138,7 +139,7 @@ def timeout(seen: Seen) -> Iterator[Hit]:
         "timeout",
         "does not answer",
         "Check that firewalls pass UDP and TCP port 53 to name server {servers} and that it is up, or remove it from "
-        "this machine's settings.",
+        "{client}'s settings.",
     )
     for name in lookups(seen):
         system = name.system
@@ -184,7 +185,7 @@ def _server_trouble(seen: Seen, cause: Cause, verb: str, remedy: str) -> Iterato
     for name in lookups(seen):
         servers = name.because(cause)
         if name.works is False and name.cause == cause:
-            yield _unresolved(name, servers, cause, remedy)
+            yield _unresolved(seen, name, servers, cause, remedy)
         elif name.works and servers:
             reasons = "; ".join(reason(server) for server in servers[:4])
             needless = bool(name.hosts_addresses)  # the hosts file answered: this name never went to a server
@@ -193,14 +194,14 @@ def _server_trouble(seen: Seen, cause: Cause, verb: str, remedy: str) -> Iterato
                 f"still resolves to {few(name.addresses)}"
                 + ("" if needless else ", but each lookup that goes there first is late"),
                 blame=server_blame(servers),
-                remedy=_remedy(remedy, servers),
+                remedy=_remedy(seen, remedy, servers),
                 evidence=tuple(a for server in servers for a in server.answers if a.outcome == "failed"),
                 severity=Severity.INFO if needless else Severity.WARNING,
                 culprit=culprit(servers),
             )
 
 
-def _unresolved(name: Lookups, servers: tuple[Server, ...], cause: Cause, remedy: str) -> Hit:
+def _unresolved(seen: Seen, name: Lookups, servers: tuple[Server, ...], cause: Cause, remedy: str) -> Hit:
     helpful = next((server for server in name.configured if server.addresses), None)
     troubled = [server for server in name.configured if server.cause]
     reasons = "; ".join(f"name server {server.server}: {reason(server)}" for server in troubled[:4])
@@ -216,19 +217,20 @@ def _unresolved(name: Lookups, servers: tuple[Server, ...], cause: Cause, remedy
     return Hit(
         summary=summary + but(next((server for server in name.added if server.addresses), None)),
         blame="this-machine" if helpful and not servers else name.blame,
-        remedy=_remedy(remedy, servers),
+        remedy=_remedy(seen, remedy, servers),
         evidence=(*name.evidence, *_answers(helpful)),
         culprit=culprit(servers),
     )
 
 
-def _remedy(template: str, servers: tuple[Server, ...]) -> str:
+def _remedy(seen: Seen, template: str, servers: tuple[Server, ...]) -> str:
     if servers and server_blame(servers) == "this-machine":
         return (
-            "Check this machine's network: the interface and its cable or WLAN, the default gateway, the VPN, and "
+            f"Check {seen.client}'s network: the interface and its cable or WLAN, the default gateway, the VPN, and "
             f"the local firewall's rules for port 53 to {names(servers)}."
         )
-    return template.format(servers=names(servers) or "of this machine")
+    here = "" if seen.capture else " here"
+    return template.format(servers=names(servers) or f"of {seen.client}", client=seen.client, here=here)
 
 
 def _answers(server: Server | None) -> tuple[DnsObservation, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdiag.model import DnsObservation, Observation, Severity
+from netdiag.model import DnsObservation, Observation, Severity, TcpObservation
 from netdiag.rules.addresses import comparable, is_here, is_private, meet, near
 from netdiag.rules.dns_words import culprit, kind, names, says
 from netdiag.rules.lookups import Lookups, Server, all_fail, canonical, lookups
@@ -42,7 +42,7 @@ def resolvers_disagree(seen: Seen) -> Iterator[Hit]:
         yield Hit(
             summary=f"{who} gives {few(addresses)} ({kind(addresses)}) for {name.name}, but {answers}",
             blame="dns",
-            remedy="Decide which answer is right for this machine, and have the administrators of the name servers "
+            remedy=f"Decide which answer is right for {seen.client}, and have the administrators of the name servers "
             "forward the name, or link the private DNS zone, so that all of them give it.",
             severity=Severity.INFO if expected else None,
             evidence=(*observations, *(answer for server in others for answer in server.answers)),
@@ -112,34 +112,41 @@ def private_address(seen: Seen) -> Iterator[Hit]:
         private = tuple(filter(is_private, name.addresses))
         if here:
             yield _sinkhole(seen, name, here)
-        elif private or name.private_link:
-            yield _private(name, private)
+        elif name.private_link or (private and not seen.capture):
+            # Of all the names in a capture, those of internal servers are nobody's concern.
+            yield _private(seen, name, private)
 
 
 def _sinkhole(seen: Seen, name: Lookups, here: tuple[str, ...]) -> Hit:
     servers = tuple(server for server in name.configured if meet(server.addresses, here))
     by = f"by name server {names(servers)}" if servers else "here"
     return Hit(
-        summary=f"{name.name} is answered {by} with {few(here)}, an address of this machine itself: a filter or "
+        summary=f"{name.name} is answered {by} with {few(here)}, an address of {seen.client} itself: a filter or "
         "block list has taken the name out",
         blame="dns",
         remedy=f"Have the administrator of {names(servers) or 'the DNS filter'} allow {name.name}.",
-        evidence=_source(name),
+        evidence=(*_source(name), *_attempts(seen, name)),
         severity=Severity.ERROR if all_fail(seen, name.addresses) else Severity.WARNING,
         culprit=culprit(servers),
     )
 
 
-def _private(name: Lookups, private: tuple[str, ...]) -> Hit:
+def _attempts(seen: Seen, name: Lookups) -> tuple[TcpObservation, ...]:
+    """The attempts that a capture shows: nothing ties them to the lookup, as a probe's are."""
+    return tuple(o for o in seen.of(TcpObservation) if seen.capture and o.address in name.addresses)
+
+
+def _private(seen: Seen, name: Lookups, private: tuple[str, ...]) -> Hit:
     zone = name.private_link
     if zone and private:
         summary = f"{name.name} is reached through Azure Private Link: zone {zone} gives {few(private)}"
-        remedy = "None, if this machine is meant to use the private endpoint; it needs a way into that virtual network."
+        remedy = f"None, if {seen.client} is meant to use the private endpoint; it needs a way into that virtual "
+        remedy += "network."
     elif zone:
         summary = f"{name.name} has a private endpoint (alias in {zone}), but is answered with the public "
         summary += few(name.addresses)
         remedy = f"If public network access is disabled, link the private DNS zone {zone} to the network whose name "
-        remedy += "server this machine asks, or put the private address into the hosts file."
+        remedy += f"server {seen.client} asks, or put the private address into the hosts file."
     else:
         summary = f"{name.name} has the private address {few(private)}"
         remedy = "None, if this is an internal server or a private endpoint; otherwise ask the administrator of the "

@@ -114,20 +114,20 @@ def authentication_required(seen: Seen) -> Iterable[Hit]:
         yield _hit(
             seen,
             tunnel,
-            f"The proxy {tunnel.proxy} requires a login, {_tried(tunnel, failure)}.{offers}",
-            _login_remedy(tunnel),
+            f"The proxy {tunnel.proxy} requires a login, {_tried(seen, tunnel, failure)}.{offers}",
+            _login_remedy(seen, tunnel),
         )
 
 
-def _tried(tunnel: ProxyObservation, failure: Failure) -> str:
+def _tried(seen: Seen, tunnel: ProxyObservation, failure: Failure) -> str:
     if tunnel.tried:
         return f"and it refused the credentials sent with {tunnel.tried}"
     if tunnel.credentials:
         return f"and the credentials given could not be used: {failure.detail}"
-    return "and there are no credentials for it"
+    return "and the client sent no credentials" if seen.capture else "and there are no credentials for it"
 
 
-def _login_remedy(tunnel: ProxyObservation) -> str:
+def _login_remedy(seen: Seen, tunnel: ProxyObservation) -> str:
     domain = any(scheme in _DOMAIN_SCHEMES for scheme in tunnel.offered)
     if tunnel.tried and domain:
         return (
@@ -141,7 +141,8 @@ def _login_remedy(tunnel: ProxyObservation) -> str:
             "Run the Integration Runtime Service (DIAHostService) under a domain account that may use the proxy, or set"
             " a user name and password for the proxy in the Integration Runtime Configuration Manager."
         )
-    return "Set a user name and password for the proxy where it is configured (in netdiag: in the proxy's URL)."
+    where = "" if seen.capture else " (in netdiag: in the proxy's URL)"
+    return f"Set a user name and password for the proxy where it is configured{where}."
 
 
 def _is_forbidden(tunnel: ProxyObservation) -> bool:
@@ -173,8 +174,8 @@ def forbidden(seen: Seen) -> Iterable[Hit]:
             seen,
             tunnel,
             f"The proxy {tunnel.proxy} does not allow {seen.target.authority}: {_said(tunnel)}." + _excerpt(tunnel),
-            f"Have the administrators of the proxy allow {seen.target.host}, port {seen.target.port}, for this"
-            f" machine or its account.",
+            f"Have the administrators of the proxy allow {seen.target.host}, port {seen.target.port}, for"
+            f" {seen.client} or its account.",
         )
 
 

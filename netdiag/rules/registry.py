@@ -13,7 +13,20 @@ from dataclasses import dataclass
 
 import msgspec
 
-from netdiag.model import Blame, Culprit, Finding, Observation, Severity
+from netdiag.model import (
+    Blame,
+    ChainObservation,
+    Culprit,
+    DnsObservation,
+    Finding,
+    HttpsObservation,
+    NodeObservation,
+    Observation,
+    ProxyObservation,
+    ProxySelection,
+    Severity,
+    TlsObservation,
+)
 from netdiag.rules.seen import Seen
 
 _ID = re.compile(r"[a-z]+\.[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -32,6 +45,7 @@ class Hit:
     evidence: tuple[Observation, ...]
     severity: Severity | None = None
     culprit: Culprit | None = None
+    details: tuple[str, ...] = ()
 
 
 Check = Callable[[Seen], Iterable[Hit]]
@@ -89,6 +103,17 @@ def rule(
     return register
 
 
+#: What the rules of a stem judge; where nothing of it was seen, they need not be asked. Others are always asked.
+_SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
+    "dns": (DnsObservation,),
+    "proxy": (ProxySelection, ProxyObservation),
+    "node": (NodeObservation,),
+    "tls": (TlsObservation, ChainObservation, HttpsObservation),
+    "chain": (ChainObservation, HttpsObservation),
+    "https": (HttpsObservation,),
+}
+
+
 def findings(seen: Seen, broken: Callable[[str, Exception], None] | None = None) -> tuple[Finding, ...]:
     """Judge what was seen by every rule: findings with symptoms folded into causes, the root cause first.
 
@@ -96,7 +121,7 @@ def findings(seen: Seen, broken: Callable[[str, Exception], None] | None = None)
     told of a rule (its id) that raised, which is a bug, and the other rules go on; without it the exception is raised.
     """
     found: list[Finding] = []
-    for entry in CATALOGUE.values():
+    for entry in _rules_for(seen):
         try:
             found += [_finding(entry, hit) for hit in entry.check(seen)]
         except Exception as error:
@@ -106,6 +131,14 @@ def findings(seen: Seen, broken: Callable[[str, Exception], None] | None = None)
     kept = _fold(found, seen)
     kept.sort(key=lambda finding: finding.severity.rank)  # stable: the catalogue's order stays within a severity
     return tuple(kept)
+
+
+def _rules_for(seen: Seen) -> Iterable[Rule]:
+    """Every rule; of a capture's many services, without those that have nothing to judge."""
+    if seen.capture is None:
+        return CATALOGUE.values()
+    needless = tuple(f"{stem}." for stem, kinds in _SUBJECTS.items() if not any(map(seen.of, kinds)))
+    return [entry for entry in CATALOGUE.values() if not entry.id.startswith(needless)]
 
 
 def _finding(entry: Rule, hit: Hit) -> Finding:
@@ -118,6 +151,7 @@ def _finding(entry: Rule, hit: Hit) -> Finding:
         evidence=tuple(observation.id for observation in hit.evidence),
         culprit=hit.culprit,
         reference=entry.reference,
+        details=hit.details,
     )
 
 

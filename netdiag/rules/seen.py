@@ -8,22 +8,42 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from netdiag.model import Observation, Route, Target
+from netdiag.model import CaptureObservation, Observation, Route, Target
 
 T = TypeVar("T")
 O = TypeVar("O", bound=Observation)  # noqa: E741 - the conventional name for "an observation type"
 
 
 class Seen:
-    """The observations about ``target``; ``route`` is the way that an application on this machine would take."""
+    """The observations about ``target``; ``route`` is the way that an application on this machine would take.
 
-    def __init__(self, target: Target, route: Route, observations: Iterable[Observation]) -> None:
+    ``capture`` is set when the observations are what this capture shows of one target: they then stem from every
+    client in it, and "the client" stands where a probe's words are "this machine".
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        route: Route,
+        observations: Iterable[Observation],
+        *,
+        capture: CaptureObservation | None = None,
+    ) -> None:
         self.target = target
         self.route: Route = route
+        self.capture = capture
         self.observations = tuple(observations)
         self._by_id = {observation.id: observation for observation in self.observations}
         self._of: dict[tuple[type[Observation], Route | None], tuple[Observation, ...]] = {}
         self._derived: dict[Callable[[Seen], object], object] = {}
+
+    @property
+    def client(self) -> str:
+        """Who opened the connections, in words: "this machine", or "the client 10.0.0.5" of a capture."""
+        if self.capture is None:
+            return "this machine"
+        clients = {o.flow.client for o in self.observations if o.flow}
+        return f"the client {clients.pop()}" if len(clients) == 1 else "the client"
 
     def get(self, identifier: str) -> Observation | None:
         """The observation with this id."""

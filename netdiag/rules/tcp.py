@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdiag.model import Culprit, FailureKind, Severity, TcpObservation, authority
+from netdiag.model import Culprit, FailureKind, Opening, Severity, TcpObservation, authority
+from netdiag.rules.captured import (
+    began_near_the_end,
+    one_direction,
+    share,
+    succeeded,
+    syn_series,
+    without_packets,
+)
+from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import few
@@ -17,22 +26,36 @@ class _Attempts:
     """The attempts on the way an application takes, to the target or to the proxy in front of it."""
 
     def __init__(self, seen: Seen) -> None:
+        self._seen = seen
         every = [o for o in seen.effective(TcpObservation) if o.outcome != "not-run"]
         # A family that this machine has no route for is not a fault while another family was tried (RFC 6724 §5 sorts
         # such addresses last); applications skip it at once.
         routed = [o for o in every if not _kind(o, "no-route")]
         self.tried = routed or every
         self.connected = [o for o in self.tried if o.outcome == "ok"]
-        self.severity = Severity.WARNING if self.connected else Severity.ERROR
+        self.severity = Severity.WARNING if self.connected or succeeded(seen) else Severity.ERROR
         self.whom = "the proxy" if any(o.peer == "proxy" for o in self.tried) else seen.target.host
 
     def failed(self, *kinds: FailureKind) -> tuple[TcpObservation, ...]:
         """The attempts that ended in one of these ways."""
         return tuple(o for o in self.tried if _kind(o, *kinds))
 
-    def although(self) -> str:
-        """What worked all the same."""
+    def although(self, found: tuple[TcpObservation, ...]) -> str:
+        """What worked all the same; in a capture, how many of the connections ``found`` stands for."""
+        if self._seen.capture:
+            return f", {share(self._seen, sum(o.connections for o in found) + self._like(found))}"
         return f", while {_named(self.connected)} answered" if self.connected else ""
+
+    def _like(self, found: tuple[TcpObservation, ...]) -> int:
+        """Connections of a capture whose packets were not kept; counted where all that were kept ended as ``found``."""
+        opening: Opening = "refused" if _refused(found[0]) else "unanswered"
+        alike = sum(o.connections for o in self.tried if o.failure and _refused(o) == _refused(found[0]))
+        counted = sum(o.connections for o in found)
+        return without_packets(self._seen, opening, alike) if alike == counted else 0
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _kind(observation: TcpObservation, *kinds: FailureKind) -> bool:
@@ -40,11 +63,19 @@ def _kind(observation: TcpObservation, *kinds: FailureKind) -> bool:
 
 
 def _named(observations: tuple[TcpObservation, ...] | list[TcpObservation]) -> str:
-    return few([authority(o.address, o.port) for o in observations])
+    return few(list(dict.fromkeys(authority(o.address, o.port) for o in observations)))
+
+
+def _places(observations: tuple[TcpObservation, ...]) -> int:
+    return len({(o.address, o.port) for o in observations})
+
+
+def _refused(observation: TcpObservation) -> bool:
+    return _kind(observation, "refused", "reset")
 
 
 def _own(observation: TcpObservation) -> bool:
-    """The ICMP error came from this machine itself."""
+    """The ICMP error came from the machine that wanted to connect."""
     return bool(observation.icmp and observation.flow and observation.icmp.offender == observation.flow.client)
 
 
@@ -62,7 +93,7 @@ def prohibited(seen: Seen) -> Iterator[Hit]:
     What to do: take the device's address to whoever runs it and ask for an outbound rule for the
     target's name (or addresses) and port. On this machine, look at the outbound firewall rules.
     """
-    attempts = _Attempts(seen)
+    attempts = seen.derived(_Attempts)
     local = tuple(o for o in attempts.failed("prohibited", "local-policy") if _kind(o, "local-policy") or _own(o))
     remote = tuple(o for o in attempts.failed("prohibited") if o not in local)
     if remote:
@@ -70,19 +101,19 @@ def prohibited(seen: Seen) -> Iterator[Hit]:
         who = f"The device {device}" if device else "A device on the way"
         yield Hit(
             summary=f"{who} forbids connections to {_named(remote)} (ICMP administratively prohibited)"
-            + attempts.although(),
+            + attempts.although(remote),
             blame="path-device",
             remedy=f"Ask the network team that runs {device or 'the firewall'} to allow TCP port {remote[0].port} "
-            f"from this machine to {attempts.whom}.",
+            f"from {seen.client} to {attempts.whom}.",
             evidence=remote,
             severity=attempts.severity,
             culprit=Culprit(address=device),
         )
     if local:
         yield Hit(
-            summary=f"This machine itself forbids connections to {_named(local)}" + attempts.although(),
+            summary=f"{_capital(seen.client)} itself forbids connections to {_named(local)}" + attempts.although(local),
             blame="this-machine",
-            remedy=f"Allow outbound TCP port {local[0].port} in this machine's firewall or endpoint protection.",
+            remedy=f"Allow outbound TCP port {local[0].port} in the firewall or endpoint protection of {seen.client}.",
             evidence=local,
             severity=attempts.severity,
         )
@@ -100,12 +131,12 @@ def refused(seen: Seen) -> Iterator[Hit]:
     it does, a firewall in between sends the reset: ask the network team. Check also that name and
     port are the ones you meant.
     """
-    attempts = _Attempts(seen)
+    attempts = seen.derived(_Attempts)
     found = attempts.failed("refused", "reset")
     if found:
         yield Hit(
-            summary=f"{_named(found)} {'refuses' if len(found) == 1 else 'refuse'} connections (reset)"
-            + attempts.although(),
+            summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset)"
+            + attempts.although(found),
             blame="server",
             remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "
             "ask the network team which firewall rejects the connection.",
@@ -131,17 +162,17 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
     for dropped SYN packets from this machine in the firewall's log. For a dead IPv6 path, repair it
     or stop publishing IPv6 addresses.
     """
-    attempts = _Attempts(seen)
-    found = attempts.failed("timeout")
-    if found:
+    attempts = seen.derived(_Attempts)
+    found = tuple(o for o in attempts.failed("timeout") if not began_near_the_end(seen, o))
+    if found and not one_direction(seen):
         waited = max(o.took_s for o in found)
         resent = max((o.info.retransmits or 0 for o in found if o.info), default=0)
-        syns = f", {resent + 1} SYNs unanswered" if resent else ""
+        syns = syn_series(seen) or (f", {resent + 1} SYNs unanswered" if resent else "")
         yield Hit(
-            summary=f"{_named(found)} {'does' if len(found) == 1 else 'do'} not answer at all "
-            f"(waited {waited:.1f} s{syns})" + attempts.although(),
+            summary=f"{_named(found)} {'does' if _places(found) == 1 else 'do'} not answer at all "
+            f"(waited {waited:.1f} s{syns})" + attempts.although(found),
             blame="path-device",
-            remedy=f"Ask the network team to allow TCP port {found[0].port} from this machine to "
+            remedy=f"Ask the network team to allow TCP port {found[0].port} from {seen.client} to "
             f"{_named(found)}, and to look for dropped packets there; a silent drop is a firewall's."
             if not attempts.connected
             else f"Have the path to {_named(found)} repaired, or its address removed from DNS: applications that try "
@@ -160,36 +191,67 @@ def unreachable(seen: Seen) -> Iterator[Hit]:
     after nobody answered its ARP or neighbour discovery: the host is down, or in another VLAN.
     Without any route, no packet leaves: a missing default gateway or a VPN that is not connected.
 
+    A router that answers "time exceeded in transit" has thrown the packet away because it had crossed
+    as many routers as its TTL allows. No path is that long: routers send it in a circle, each taking
+    the other for the way to the target. (A traceroute in a capture causes the same answer on purpose.)
+
     What to do: give the router's address to the network team. Without a route, check gateway, VPN
     and interface here.
     """
-    attempts = _Attempts(seen)
+    attempts = seen.derived(_Attempts)
     without_route = attempts.failed("no-route")
     if without_route:
         yield Hit(
-            summary=f"This machine has no route to {_named(without_route)}",
+            summary=f"{_capital(seen.client)} has no route to {_named(without_route)}",
             blame="this-machine",
             remedy="Check this machine's network interface, default gateway and VPN.",
             evidence=without_route,
             severity=attempts.severity,
         )
+    looping = tuple(o for o in attempts.failed("unreachable") if _died(o) and not _own(o))
+    if looping:
+        yield _circling(looping, attempts)
     for own in (True, False):
-        found = tuple(o for o in attempts.failed("unreachable") if _own(o) is own)
+        found = tuple(o for o in attempts.failed("unreachable") if _own(o) is own and o not in looping)
         if found:
-            yield _unreachable(found, attempts, own=own)
+            yield _unreachable(seen, found, attempts, own=own)
 
 
-def _unreachable(found: tuple[TcpObservation, ...], attempts: _Attempts, *, own: bool) -> Hit:
+#: Time exceeded in transit, by version: type and code (RFC 792, RFC 4443 §3.3).
+_TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
+
+
+def _died(observation: TcpObservation) -> bool:
+    """Its packets crossed as many routers as their TTL allows."""
+    icmp = observation.icmp
+    return icmp is not None and (icmp.type, icmp.code) == _TIME_EXCEEDED[icmp.version]
+
+
+def _circling(found: tuple[TcpObservation, ...], attempts: _Attempts) -> Hit:
+    router = found[0].icmp.offender if found[0].icmp else ""
+    return Hit(
+        summary=f"Packets to {_named(found)} never arrive: they circle among routers until their TTL is used up, or "
+        f"have too far to travel; {router} threw them away (time exceeded)" + attempts.although(found),
+        blame="path-device",
+        remedy=f"Ask the network team to look for a routing loop on the way to {found[0].address}: {router} and its "
+        "neighbours send the packets to each other (traceroute shows the same routers again and again).",
+        evidence=found,
+        severity=attempts.severity,
+        culprit=Culprit(address=router),
+    )
+
+
+def _unreachable(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attempts, *, own: bool) -> Hit:
     address = found[0].address
     router = found[0].icmp.offender if found[0].icmp and not own else ""
     if own:
-        who = "This machine got no answer on its own network for"
-        remedy = f"Check that {address} is up and in the same network segment as this machine."
+        who = f"{_capital(seen.client)} got no answer on its own network for"
+        remedy = f"Check that {address} is up and in the same network segment as {seen.client}."
     else:
         who = f"The router {router} has no way to" if router else "The network has no way to"
         remedy = f"Ask the network team for the route to {address}" + (f" on the router {router}." if router else ".")
     return Hit(
-        summary=f"{who} {_named(found)} (unreachable)" + attempts.although(),
+        summary=f"{who} {_named(found)} (unreachable)" + attempts.although(found),
         blame="local-network" if own else "path-device",
         remedy=remedy,
         evidence=found,
@@ -198,19 +260,30 @@ def _unreachable(found: tuple[TcpObservation, ...], attempts: _Attempts, *, own:
     )
 
 
-@rule("tcp.retransmissions", "Packets were lost while connecting", Severity.WARNING)
+@rule("tcp.retransmissions", "Packets were lost", Severity.WARNING)
 def retransmissions(seen: Seen) -> Iterator[Hit]:
-    """The connection came about, but only after its first packet had been sent again.
+    """Packets had to be sent again: the first of a connection, or many of those in a capture.
 
-    The kernel counts what it had to repeat, and repeats a SYN after a second (RFC 6298 §2). A
-    single lost packet is nothing; when it happens at every run, the path loses packets, or a device
-    delays the first packet of a connection.
+    A probe sees it when the connection came about only after its SYN had been repeated, which takes
+    the kernel a second (RFC 6298 §2). A single lost packet is nothing; when it happens at every run,
+    the path loses packets, or a device delays the first packet of a connection.
 
-    What to do: run netdiag again. If it stays, ask the network team to look for loss between this
-    machine and the target.
+    In a capture, netdiag compares what was sent again with everything sent, and speaks up from 2 %
+    on (and two packets): at a round trip of 50 ms, TCP then carries no more than about 2 Mbit/s,
+    whatever the line could do (Mathis and others, 1997), and each loss costs an answer at least one
+    round trip. SYN and FIN count too. The side that sends again is the side whose packets, or whose
+    acknowledgements, get lost on their way.
+
+    What to do: run netdiag again, or capture longer. If it stays, ask the network team to look for
+    loss between this machine and the target; captures at both ends show on which section it is.
     """
+    if seen.capture:
+        yield from captured_retransmissions(seen)
+        return
     lossy = tuple(
-        o for o in _Attempts(seen).connected if o.info and (o.info.retransmits or 0) > 0 and o.took_s >= _INITIAL_RTO_S
+        o
+        for o in seen.derived(_Attempts).connected
+        if o.info and (o.info.retransmits or 0) > 0 and o.took_s >= _INITIAL_RTO_S
     )
     if lossy:
         yield Hit(

@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator
 
 from netdiag.model import Blame, Severity, TlsObservation, authority
+from netdiag.rules.captured import acks, after, connections
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
-from netdiag.rules.tls_handshakes import control, cut, how_cut, mains_and_proxy, ok, place, present
+from netdiag.rules.tls_handshakes import control, cut, explained, how_cut, mains_and_proxy, ok, place, present
 
+#: A ClientHello that is sent so often without an acknowledgement is not lost by chance.
+_COPIES = 3
 #: Failures that are netdiag's own business, not the peer's.
 _OURS = frozenset({"cancelled", "internal"})
 
@@ -36,7 +39,7 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
     server: whoever sends the reset, or is the last to see the packet, is the one.
     """
     for main in mains_and_proxy(seen):
-        if not cut(main):
+        if not cut(main) or explained(seen, main):
             continue
         repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
         summary = f"The TLS handshake with {place(seen, main)} is cut off: {how_cut(main)}"
@@ -45,8 +48,11 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
             f"Ask who runs the firewall on the path, and who runs {seen.target.host}, what ends the connection; "
             "captures on both sides of the firewall show which of them it is."
         )
-        if ok(repeat):
-            summary += "; a second try succeeded, so it is intermittent"
+        if main.ended_by == "client" and main.failure and main.failure.kind == "eof":
+            blame = "this-machine"
+            remedy = f"Look into the log of the application on {seen.client}: it closes the connection by itself."
+        elif ok(repeat):
+            summary += _intermittent(seen)
             remedy = f"Look for overload or one broken server among those behind {main.address}; test again later."
         elif ok(tls12):
             summary += "; with TLS 1.2 alone it works"
@@ -61,6 +67,9 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
             remedy = f"Ask who runs the proxy why it cuts connections to {seen.target.authority}."
         elif blame == "path-device":
             summary += "; through the proxy it works"
+        elif (unheard := _unheard(seen, main)) is not None:
+            blame, words, remedy = unheard
+            summary += words
         elif main.bytes_received and main.failure and main.failure.kind == "timeout":
             remedy = "Check the MTU on the path: large packets from the server do not arrive. " + remedy
         yield Hit(
@@ -70,6 +79,33 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
             evidence=present(main, repeat, tls12),
             severity=Severity.WARNING if ok(repeat) else None,
         )
+
+
+def _unheard(seen: Seen, main: TlsObservation) -> tuple[Blame, str, str] | None:
+    """Of a silence in a capture: whether the ClientHello arrived. Blame, words and remedy; None where nothing tells."""
+    if main.bytes_received or not main.failure or main.failure.kind != "timeout":
+        return None
+    connection = next((c for c in connections(seen) if c.flow == main.flow), None)
+    data = [s for s in connection.segments if s.sender == "client" and s.length] if connection else []
+    if not connection or not data:
+        return None
+    acked = any(s.sender == "server" and acks(s) and after(s.ack, data[0].seq) > 0 for s in connection.segments)
+    if acked:
+        words = "; its TCP has acknowledged the ClientHello, so it arrived"
+        return "server", words, f"Find out why the program behind {place(seen, main)} does not answer: it has the data."
+    if sum(s.seq == data[0].seq for s in data) < _COPIES:
+        return None
+    words = f"; the ClientHello was sent {sum(s.seq == data[0].seq for s in data)} times and never acknowledged"
+    remedy = (
+        f"Ask who runs the firewall on the path why it passes the opening to port {main.port} and drops what follows."
+    )
+    return "path-device", words, remedy
+
+
+def _intermittent(seen: Seen) -> str:
+    if seen.capture:
+        return "; another handshake with the same name succeeded, so it is intermittent"
+    return "; a second try succeeded, so it is intermittent"
 
 
 def _culpable(seen: Seen, main: TlsObservation, default: Blame) -> Blame:
@@ -105,27 +141,52 @@ def handshake_failed(seen: Seen) -> Iterator[Hit]:
     belongs to the service at all.
     """
     for main in mains_and_proxy(seen):
-        if main.failure is None or cut(main) or main.failure.kind in _OURS:
+        if main.failure is None or cut(main) or main.failure.kind in _OURS or explained(seen, main):
             continue
         repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
         summary, remedy = _refusal(seen, main)
         if ok(repeat):
-            summary += "; a second try succeeded, so it is intermittent"
+            summary += _intermittent(seen)
         elif ok(tls12):
             summary += "; with TLS 1.2 alone it works"
         elif main.purpose == "main" and _other_way_works(seen):
             summary += "; directly it works" if main.route == "proxy" else "; through the proxy it works"
         yield Hit(
             summary=summary,
-            blame=_culpable(seen, main, "server"),
+            blame=_culpable(seen, main, "unknown" if main.ended_by == "client" else "server"),
             remedy=remedy,
             evidence=present(main, repeat, tls12),
             severity=Severity.WARNING if ok(repeat) else None,
         )
 
 
+#: Alerts of a client that does not accept the certificate (RFC 8446 §6.2), and what each says.
+_DISTRUST = {
+    "unknown_ca": "it does not trust the authority that issued it",
+    "certificate_expired": "it has expired, by the client's clock",
+    "certificate_revoked": "it was revoked",
+    "bad_certificate": "it is broken, or for another name",
+    "unsupported_certificate": "it is of a kind that the client does not take",
+    "certificate_unknown": "for a reason of the client's own, such as another name",
+    "encrypted": "most likely; TLS 1.3 hides which alert it was",
+}
+
+
+def _client_refusal(seen: Seen, main: TlsObservation) -> tuple[str, str]:
+    """Summary and remedy for a handshake that the client of a capture ended with an alert."""
+    whom, said = place(seen, main), _DISTRUST.get(main.sent_alert)
+    log = f"Look into the log of the application on {seen.client}"
+    if said is None:
+        return f"The client ends the TLS handshake with {whom}: {main.sent_alert}", f"{log} for the reason."
+    remedy = f"{log}, and run netdiag endpoint {seen.target.authority} there: it verifies the certificate and names "
+    remedy += "the fault."
+    return f"The client does not accept the certificate of {whom}: {said} ({main.sent_alert} alert)", remedy
+
+
 def _refusal(seen: Seen, main: TlsObservation) -> tuple[str, str]:
     """Summary and remedy for a handshake that was answered and failed."""
+    if main.sent_alert and main.ended_by == "client":
+        return _client_refusal(seen, main)
     whom = place(seen, main)
     host = whom if main.purpose == "proxy" else seen.target.host
     detail = main.failure.detail or main.failure.kind if main.failure else ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netdiag.model import HttpsObservation, Severity, TlsObservation
+from netdiag.model import Culprit, HttpsObservation, Severity, TlsObservation
 from netdiag.rules.registry import Hit, rule
+from netdiag.rules.reset_cases import cases
 from netdiag.rules.seen import Seen
 from netdiag.rules.tls_handshakes import control, cut, how_cut, mains, ok, place, present
 
@@ -17,7 +18,7 @@ _OLD_VERSIONS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
     "tls.sni-filtered",
     "The connection is cut because of the name in it",
     Severity.ERROR,
-    folds=("tls.interrupted",),
+    folds=("tls.interrupted", "tcp.reset-by-path-device", "tcp.reset-origin-unknown", "tcp.reset-by-server"),
     reference="RFC 6066 §3",
 )
 def sni_filtered(seen: Seen) -> Iterator[Hit]:
@@ -45,6 +46,8 @@ def sni_filtered(seen: Seen) -> Iterator[Hit]:
             continue
         if ok(control(seen, main, "legacy-versions")):
             continue  # that one named the host too: the versions decide, not the name
+        if seen.capture and main is not mains(seen)[0]:
+            continue  # one finding for all the handshakes that a capture shows
         asked = " and ".join(repr(o.server_name) if o.server_name else "no name" for o in answers)
         via_proxy = main.route == "proxy"
         yield Hit(
@@ -54,8 +57,15 @@ def sni_filtered(seen: Seen) -> Iterator[Hit]:
             remedy=f"Allow the name {main.server_name} in the URL filter of the "
             f"{'proxy (or of a firewall behind it)' if via_proxy else 'firewall on the path'}; "
             "a rule for the address and port is not enough.",
-            evidence=(*named, *answers),
+            evidence=(*named, *(mains(seen) if seen.capture else ()), *answers),
+            culprit=_who_resets(seen),
         )
+
+
+def _who_resets(seen: Seen) -> Culprit | None:
+    """The hop that the resets of a capture come from."""
+    case = next(cases(seen, "path-device"), None)
+    return Culprit(hop=case.judged.hop) if case and case.judged.hop else None
 
 
 def _answered(o: TlsObservation, *, begun_is_enough: bool) -> bool:
@@ -126,18 +136,18 @@ def client_certificate_required(seen: Seen) -> Iterator[Hit]:
     for main in mains(seen):
         if _wants_certificate(main):
             how = f"with {main.alert}" if main.alert else "without an alert"
-            yield _certificate_hit(f"{place(seen, main)} ends the TLS handshake {how}", (main,))
+            yield _certificate_hit(seen, f"{place(seen, main)} ends the TLS handshake {how}", (main,))
     for fetch in seen.effective(HttpsObservation):
         if _fetch_wants_certificate(seen, fetch):
             tls = seen.get(fetch.parent or "")
             evidence = (tls, fetch) if isinstance(tls, TlsObservation) else (fetch,)
             how = f"answers {fetch.status}" if fetch.status else "ends the connection after the handshake"
-            yield _certificate_hit(f"{seen.target.authority} {how}", evidence)
+            yield _certificate_hit(seen, f"{seen.target.authority} {how}", evidence)
 
 
-def _certificate_hit(what: str, evidence: tuple[TlsObservation | HttpsObservation, ...]) -> Hit:
+def _certificate_hit(seen: Seen, what: str, evidence: tuple[TlsObservation | HttpsObservation, ...]) -> Hit:
     return Hit(
-        summary=f"{what}, because it requires a client certificate and this machine presents none",
+        summary=f"{what}, because it requires a client certificate and {seen.client} presents none",
         blame="this-machine",
         remedy="Configure the application with the client certificate and private key that the server's operator "
         "accepts; ask the operator for one if there is none.",
@@ -167,6 +177,9 @@ def version_unsupported(seen: Seen) -> Iterator[Hit]:
     on this machine to get by.
     """
     for main in mains(seen):
+        if seen.capture and main.alert == "protocol_version":
+            yield _refused_versions(seen, main)
+            continue
         legacy = control(seen, main, "legacy-versions")
         repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
         if main.failure is None or legacy is None or not ok(legacy) or ok(repeat) or ok(tls12):
@@ -181,6 +194,21 @@ def version_unsupported(seen: Seen) -> Iterator[Hit]:
             remedy=f"Enable TLS 1.2 on {seen.target.host}, or on the device that ends TLS in front of it.",
             evidence=present(main, repeat, tls12, legacy),
         )
+
+
+def _refused_versions(seen: Seen, main: TlsObservation) -> Hit:
+    """The alert alone tells that nothing fits, and not what would."""
+    lowest, highest = main.offered
+    offered = _version(lowest) if lowest == highest else f"{_version(lowest)} to {_version(highest)}"
+    old = highest in _OLD_VERSIONS
+    return Hit(
+        summary=f"{place(seen, main)} refuses {offered}, all that {seen.client} offers, with protocol_version",
+        blame="this-machine" if old else "server",
+        remedy=f"Enable TLS 1.2 on {seen.client}, for the application that connects."
+        if old
+        else f"Enable TLS 1.2 on {seen.target.host}, or on the device that ends TLS in front of it.",
+        evidence=(main,),
+    )
 
 
 def _version(name: str) -> str:

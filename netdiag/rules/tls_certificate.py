@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from netdiag.model import ChainObservation, Culprit, Severity, name_part
 from netdiag.rules.azure import Service, known_service
+from netdiag.rules.chain_faults import accepted, how_it_went_on
 from netdiag.rules.interceptors import vendor_of
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
@@ -138,6 +139,7 @@ def _intercepted_hit(
     elif service:
         summary += f"; {service.name}'s own comes from a public root such as {service.expected_roots[0][0]}"
     broken = bool(_kinds(chain) & (_UNTRUSTED | {"name-mismatch", "bad-signature", "malformed"}))
+    broken = broken and not accepted(seen, chain)
     device = f"the {vendor} device" if vendor else "the proxy" if chain.route == "proxy" else "the inspecting device"
     root = _name(chain.elements[-1].issuer)
     remedy = f"Exempt {host} from TLS inspection on {device}"
@@ -178,11 +180,13 @@ def name_mismatch(seen: Seen) -> Iterator[Hit]:
         of_target = chain.host == seen.target.host
         who = seen.target.authority if of_target else f"the proxy {chain.host}"
         yield Hit(
-            summary=f"The certificate that {who} presents is for {_listed(chain)}, not for {chain.host}",
+            summary=f"The certificate that {who} presents is for {_listed(chain)}, not for {chain.host}"
+            + how_it_went_on(seen, chain),
             blame="server" if of_target else "proxy",
             remedy=f"Install a certificate on the server that lists {chain.host}, or connect by a name that it lists; "
             "check first that DNS leads to the right machine.",
             evidence=(chain,),
+            severity=Severity.WARNING if accepted(seen, chain) else None,
         )
 
 

@@ -1,24 +1,28 @@
 """The handshakes that the rules about tls compare.
 
 The one that counts is "main" on the effective route. The others are controls: each differs from it in one thing (the
-name, the versions, the moment), so that what differs in the outcome has that one reason.
+name, the versions, the moment), so that what differs in the outcome has that one reason. A capture has no controls, but
+often other handshakes with the same server that can take their place.
 """
 
 from __future__ import annotations
 
-from netdiag.model import HandshakePurpose, TlsObservation, authority
+from netdiag.model import ChainObservation, HandshakePurpose, TlsObservation, authority
 from netdiag.rules.seen import Seen
 
 _CUT = frozenset({"reset", "eof", "timeout"})
 
 
 def mains(seen: Seen) -> tuple[TlsObservation, ...]:
-    """The handshakes that stand for the application."""
-    return tuple(o for o in seen.effective(TlsObservation) if o.purpose == "main")
+    """The handshakes that stand for the application; in a capture, those that ask for the target's name, or none."""
+    every = tuple(o for o in seen.effective(TlsObservation) if o.purpose == "main")
+    return tuple(o for o in every if o.server_name in ("", seen.target.host)) if seen.capture else every
 
 
 def mains_and_proxy(seen: Seen) -> tuple[TlsObservation, ...]:
     """With the handshake that an https:// proxy itself needs (purpose "proxy"), which has no controls."""
+    if seen.capture:
+        return mains(seen)
     return tuple(o for o in seen.effective(TlsObservation) if o.purpose in ("main", "proxy"))
 
 
@@ -27,11 +31,45 @@ def control(seen: Seen, main: TlsObservation, purpose: HandshakePurpose) -> TlsO
 
     One that failed before its ClientHello (no connection, no tunnel) tells nothing about TLS.
     """
+    if seen.capture:
+        return _captured_control(seen, main, purpose)
     for o in seen.of(TlsObservation, main.route):
         tried = o.outcome == "ok" or (o.failure is not None and o.failure.step == "handshake")
         if tried and (o.purpose, o.address, o.port) == (purpose, main.address, main.port):
             return o
     return None
+
+
+def _captured_control(seen: Seen, main: TlsObservation, purpose: HandshakePurpose) -> TlsObservation | None:
+    """Another handshake with the same address in the capture that serves the purpose, one that succeeded before others.
+
+    As "repeat" counts only one with the same versions, as "tls1.2-only" and "legacy-versions" one that offers less.
+    """
+    found = [
+        o
+        for o in seen.of(TlsObservation, main.route)
+        if o is not main and (o.address, o.port) == (main.address, main.port) and _serves(main, o, purpose)
+    ]
+    return next((o for o in found if o.outcome == "ok"), found[0] if found else None)
+
+
+def _serves(main: TlsObservation, other: TlsObservation, purpose: HandshakePurpose) -> bool:
+    same_name = other.server_name == main.server_name
+    if purpose == "repeat":
+        return same_name and other.offered == main.offered
+    if purpose == "other-name":
+        return bool(other.server_name) and not same_name
+    if purpose == "no-name":
+        return not other.server_name and not same_name
+    highest = {"tls1.2-only": ("TLSv1.2",), "legacy-versions": ("TLSv1", "TLSv1.1")}.get(purpose, ())
+    return same_name and other.offered[1] in highest and main.offered[1] not in highest
+
+
+def explained(seen: Seen, main: TlsObservation) -> bool:
+    """Whether the client of a capture ended the handshake over its certificate, which the rules about chain tell."""
+    if main.ended_by != "client":
+        return False
+    return any(c.parent == main.id and c.outcome == "failed" for c in seen.of(ChainObservation))
 
 
 def ok(o: TlsObservation | None) -> bool:
@@ -62,9 +100,10 @@ def place(seen: Seen, o: TlsObservation) -> str:
 def how_cut(o: TlsObservation) -> str:
     """How a handshake was cut, and when, as a phrase."""
     kind = o.failure.kind if o.failure else ""
+    by = f" by the {o.ended_by}" if o.ended_by and kind == "eof" else ""
     if o.bytes_received:
         when = f"after {o.bytes_received} bytes of the answer"
-        return {"reset": f"reset {when}", "eof": f"closed {when}"}.get(kind, f"silence {when}")
-    return {"reset": "reset right after the ClientHello", "eof": "closed right after the ClientHello"}.get(
+        return {"reset": f"reset {when}", "eof": f"closed{by} {when}"}.get(kind, f"silence {when}")
+    return {"reset": "reset right after the ClientHello", "eof": f"closed{by} right after the ClientHello"}.get(
         kind, f"no answer to the ClientHello within {o.took_s:.0f} s"
     )

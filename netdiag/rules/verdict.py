@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdiag.model import Finding, NotRun, Severity, Status, Target, Verdict
+from netdiag.model import (
+    CaptureObservation,
+    DnsObservation,
+    Finding,
+    NotRun,
+    Severity,
+    Status,
+    Target,
+    Verdict,
+)
+from netdiag.rules.seen import Seen
+from netdiag.rules.words import counted
+
+#: Of fewer packets a share says nothing.
+_MANY = 1_000
 
 
 def conclude(
@@ -33,6 +47,55 @@ def conclude(
     return Verdict(
         status="healthy", finding=None, blame=None, summary=healthy_summary or f"{target.authority} can be used"
     )
+
+
+def conclude_capture(seen: Seen, findings: Sequence[Finding], *, whole: bool = True) -> Verdict:
+    """The verdict over a capture. ``whole`` is False when its judging was not completed (a bug, an interruption)."""
+    worst = findings[0] if findings else None
+    if worst is not None and worst.severity is Severity.ERROR:
+        return _caused("failed", worst)
+    capture, lookups = seen.of(CaptureObservation)[0], len(seen.of(DnsObservation))
+    why = "it was not judged to its end" if not whole else _nothing_to_judge(capture, lookups)
+    if why:
+        return Verdict(status="inconclusive", finding=None, blame=None, summary=f"{capture.path}: {why}")
+    if worst is not None and worst.severity is Severity.WARNING:
+        return _caused("impaired", worst)
+    return Verdict(status="healthy", finding=None, blame=None, summary=_all_well(capture, lookups))
+
+
+def _nothing_to_judge(capture: CaptureObservation, lookups: int) -> str:
+    """Why nothing can be said, empty when something can."""
+    if capture.connections or lookups:
+        return ""
+    if not capture.packets:
+        return "it holds no packet" + (f" that can be read ({capture.damage})" if capture.damage else "")
+    unknown = sum(count for _, count in capture.unknown_links)
+    if unknown >= capture.packets:
+        return f"netdiag does not read its link layer ({', '.join(name for name, _ in capture.unknown_links[:3])})"
+    if capture.tcp_packets:
+        return f"{counted(capture.tcp_packets, 'TCP packet')}, and none of a connection that was asked for"
+    return f"{counted(capture.packets, 'packet')}, and no TCP connection and no DNS lookup to judge among them"
+
+
+def _all_well(capture: CaptureObservation, lookups: int) -> str:
+    """What is in the capture, in one sentence."""
+    what = counted(capture.connections, "connection") if capture.connections else counted(lookups, "DNS lookup")
+    opened = sum(count for opening, _, count in capture.outcomes if opening == "complete")
+    before = sum(count for opening, _, count in capture.outcomes if opening == "mid-stream")
+    told = [f"{opened:,} opened"] if opened else []
+    told += [f"{before:,} were open before"] if before else []
+    if capture.connections and capture.retransmissions:
+        told.append(f"{counted(capture.retransmissions, 'packet')} sent again{_of_many(capture)}")
+    details = f": {', '.join(told)}" if told else ""
+    return f"{what}, nothing wrong that matters{details}"
+
+
+def _of_many(capture: CaptureObservation) -> str:
+    """The share of packets sent again, where it tells more than their number."""
+    share = 100 * capture.retransmissions / max(capture.tcp_packets, 1)
+    if capture.tcp_packets < _MANY:
+        return ""
+    return f" ({share:.1f} %)" if share >= 0.05 else " (less than 0.1 %)"
 
 
 def _caused(status: Status, cause: Finding) -> Verdict:

@@ -8,19 +8,46 @@ resolution.py  one name, asked everywhere at once
 secure.py      TLS, its controls, the chain
 judgement.py   rules, verdict, report
 fleet.py       many targets at once
+captures.py    capture files instead of a live network
 """
 
-from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
-from netdiag.session.judgement import judge, rejudge
-from netdiag.session.options import Options
-from netdiag.session.target import parse_server, parse_target
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netdiag.session.captures import CaptureAnalysis, analyze_capture, read_capture
+    from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
+    from netdiag.session.judgement import judge, rejudge
+    from netdiag.session.options import Options
+    from netdiag.session.target import parse_server, parse_target
 
 __all__ = [
+    "CaptureAnalysis",
     "Options",
+    "analyze_capture",
     "diagnose_endpoint",
     "diagnose_endpoints",
     "judge",
     "parse_server",
     "parse_target",
+    "read_capture",
     "rejudge",
 ]
+
+#: Where each name lives. Reading a capture needs no probes, and probing no captures: each is imported when first used.
+_HOME = {
+    **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "captures"),
+    **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),
+    **dict.fromkeys(("judge", "rejudge"), "judgement"),
+    "Options": "options",
+    **dict.fromkeys(("parse_server", "parse_target"), "target"),
+}
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'netdiag.session' has no attribute {name!r}")
+        return getattr(import_module(f"netdiag.session.{_HOME[name]}"), name)

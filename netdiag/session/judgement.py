@@ -12,6 +12,7 @@ import msgspec
 from netdiag import __version__
 from netdiag.model import (
     AnyObservation,
+    CaptureObservation,
     DnsObservation,
     Finding,
     HttpsObservation,
@@ -64,12 +65,43 @@ def judge(
     )
 
 
+def judge_capture(
+    target: Target,
+    *,
+    started: float,
+    observations: tuple[AnyObservation, ...],
+    internal_errors: tuple[str, ...] = (),
+    interrupted: bool = False,
+) -> Report:
+    """The report over what a capture shows; the first observation is the capture itself."""
+    from netdiag.rules import Seen, conclude_capture, findings
+
+    errors = list(internal_errors)
+    seen = Seen(target, "direct", observations)
+    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    verdict = conclude_capture(seen, found, whole=not errors and not interrupted)
+    return Report(
+        tool=Tool(version=__version__),
+        command="pcap",
+        target=target,
+        started=started,
+        took_s=0.0,
+        verdict=verdict,
+        findings=found,
+        observations=observations,
+        internal_errors=tuple(errors),
+    )
+
+
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules."""
-    from netdiag.rules import Seen, findings
+    from netdiag.rules import Seen, conclude_capture, findings
 
     seen = Seen(report.target, report.route, report.observations)
     found = findings(seen)
+    if seen.of(CaptureObservation):
+        verdict = conclude_capture(seen, found, whole=not report.internal_errors)
+        return msgspec.structs.replace(report, findings=found, verdict=verdict)
     healthy = report.verdict.summary if report.verdict.status == "healthy" else ""
     verdict = _verdict(seen, found, report.not_run, report.internal_errors, healthy)
     return msgspec.structs.replace(report, findings=found, verdict=verdict)

@@ -33,12 +33,13 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 
 #: Packages that cost tens or hundreds of milliseconds to import, and the modules that are themselves imported only
-#: when their work is to be done. Everyone else imports these inside the function that needs them; scapy, everyone.
+#: when their work is to be done ("capture.": all in it). Everyone else imports these inside the function that needs
+#: them; scapy, everyone.
 HEAVY: dict[str, set[str]] = {
     "scapy": set(),
-    "numpy": set(),
+    "numpy": {"capture."},
     "requests": {"probes.https"},
-    "rich": {"report.page", "report.text"},
+    "rich": set(),
     "pypac": {"probes.proxy_selection"},
     "spnego": {"probes.proxy_auth"},
     "OpenSSL": {"probes.tls"},
@@ -114,7 +115,7 @@ def _import_violations(module: str, unit: str, tree: ast.AST) -> Iterator[str]:
         top = name.partition(".")[0]
         if name.startswith("."):
             yield f"{where}: relative import"
-        elif eager and top in HEAVY and module not in HEAVY[top]:
+        elif eager and top in HEAVY and not any(_is_or_in(module, owner) for owner in HEAVY[top]):
             yield f"{where}: {top} is imported at module level"
         elif top == "netdiag" and name != "netdiag.__version__":
             target = unit_of(f"{name}.")
@@ -122,6 +123,11 @@ def _import_violations(module: str, unit: str, tree: ast.AST) -> Iterator[str]:
                 yield f"{where}: {unit or 'netdiag'} may not import {name}"
             if unit == "" and eager:
                 yield f"{where}: netdiag imports {name} before it is asked for"
+
+
+def _is_or_in(module: str, owner: str) -> bool:
+    """Whether ``module`` is ``owner``, or lies in it, where that ends in a dot."""
+    return module.startswith(owner) if owner.endswith(".") else module == owner
 
 
 def _socket_violations(module: str, tree: ast.AST) -> Iterator[str]:

@@ -28,10 +28,14 @@ def blamed(host: str) -> list[str]:
     return [verdict.summary, netdiag.render(report, "json"), *(finding.blame for finding in errors)]
 
 hosts: list[str] = [report.target.host for report in netdiag.diagnose_endpoints(["a.example", "b.example"])]
+analysis: netdiag.CaptureAnalysis = netdiag.analyze_capture("a.pcap", netdiag.CaptureOptions(ports=(443,)))
+slow: list[float] = [row.duration_s for row in analysis.connections.rows() if row.opening == "complete"]
+packets: int = sum(len(columns.segments) for columns in netdiag.read_capture("a.pcap"))
 netdiag.diagnose(hosts[0])  # attr-defined
 netdiag.diagnose_endpoint(443)  # arg-type
 netdiag.Options(timeout_s="soon")  # arg-type
 netdiag.render(hosts)  # arg-type
+netdiag.analyze_capture(7)  # arg-type
 """
 
 

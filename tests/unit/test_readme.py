@@ -20,6 +20,8 @@ from tests import readme, support
 
 TEXT = (support.ROOT / "README.md").read_text(encoding="utf-8")
 CHANGES = (support.ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+#: The examples of the library.
+PROGRAMS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 #: In blocks (with or without a prompt) and in running text.
 SHOWN = sorted(
     set(re.findall(r"^(?:\$ |    )(netdiag .*)$", TEXT, re.MULTILINE) + re.findall(r"`(netdiag [^`]*)`", TEXT))
@@ -56,9 +58,10 @@ def test_each_option_named_exists(capsys):
     assert named - set(re.findall(r"--[a-z][a-z-]+", known)) - {"--version"} == set()
 
 
-def test_each_option_of_endpoint_is_named(capsys):
+@pytest.mark.parametrize("command", ["endpoint", "pcap"])
+def test_each_option_is_named(command, capsys):
     with pytest.raises(SystemExit):
-        cli.main(["endpoint", "--help"])
+        cli.main([command, "--help"])
     options = set(re.findall(r"^  (--[a-z-]+)", capsys.readouterr().out, re.MULTILINE))
     assert len(options) > 10
     assert {option for option in options if option not in TEXT} == set()
@@ -101,7 +104,7 @@ def _may_unshare() -> bool:
 
 def test_library_example_runs(monkeypatch, capsys, tmp_path):
     """Against the embedded world in place of the network: its proxy asks for a ticket."""
-    (block,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    block = PROGRAMS[0]
     scene = next(scene for scene in SCENES if scene.name == "proxy-wants-ticket")
     with World() as world:
         here = {"machine": world.machine(scene.setting)}
@@ -122,6 +125,15 @@ def test_library_example_runs(monkeypatch, capsys, tmp_path):
     assert "proxy.authentication-required" in out
     assert "wu2.frontend.clouddatahub.net" in out
     assert netdiag.load_report((tmp_path / "report.json").read_bytes()).target.host in out
+
+
+def test_library_example_reads_captures(monkeypatch, capsys):
+    monkeypatch.chdir(support.ROOT)
+    exec(compile(PROGRAMS[1], "README.md", "exec"), {})
+    verdict, connection, ttl = capsys.readouterr().out.splitlines()
+    assert verdict == "tcp.reset-by-path-device path-device"
+    assert connection == "wu2.frontend.clouddatahub.net complete reset 107 61"
+    assert ttl == "TTL of resets: [61]"
 
 
 def test_changelog_names_each_finding():

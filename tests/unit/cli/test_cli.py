@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import netdiag.session
-from netdiag.cli import COMMANDS, diagnose, main
+from netdiag.cli import COMMANDS, interrupt, main
 from netdiag.cli.status import exit_status
 from netdiag.model import UsageError
 from netdiag.report import render
@@ -537,8 +537,8 @@ def test_a_second_interrupt_while_the_first_is_taken_does_not_hang(monkeypatch):
             super().set()
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(diagnose.threading, "Event", Setting)
-    with diagnose._interruptible() as cancel:
+    monkeypatch.setattr(interrupt.threading, "Event", Setting)
+    with interrupt.interruptible() as cancel:
         signal.raise_signal(signal.SIGINT)
     assert cancel.is_set()
 

@@ -19,14 +19,6 @@ from tests.unit.report import handmade
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"),
-    [(0.0, "<1 ms"), (0.00099, "<1 ms"), (0.001, "1 ms"), (0.0312, "31 ms"), (9.9994, "9999 ms"), (12.34, "12.3 s")],
-)
-def test_milliseconds(seconds, shown):
-    assert facts.milliseconds(seconds) == shown
-
-
-@pytest.mark.parametrize(
     ("failure", "took_s", "words"),
     [
         (Failure(kind="timeout", step="connect", detail="no answer in time"), 8.0, "no answer to connect in 8.0 s"),
@@ -65,10 +57,6 @@ def test_common_name(name, shown):
 )
 def test_validity(at, shown):
     assert facts.validity(handmade.LEAF, at) == shown
-
-
-def test_a_moment_that_no_calendar_holds_is_a_number():
-    assert facts.day(1e300).isdigit()
 
 
 def failed(kind, step="x", detail=""):

@@ -1,5 +1,6 @@
 """What each way of not connecting is called, and who is to blame."""
 
+import msgspec
 import pytest
 
 from netdiag.model import Failure, FailureKind, Flow, IcmpError, Observation, Target, TcpInfo, TcpObservation
@@ -27,6 +28,19 @@ def attempt(
 def judged(*observations: Observation) -> list[tuple[str, str, str]]:
     seen = Seen(Target(host="a.example"), "direct", observations)
     return [(f.id, str(f.severity), f.blame) for f in findings(seen)]
+
+
+def test_packets_that_circle():
+    looping = msgspec.structs.replace(
+        attempt("unreachable"), icmp=IcmpError(version=4, type=11, code=0, offender="198.51.100.1")
+    )
+    (finding,) = findings(Seen(Target(host="a.example"), "direct", (looping,)))
+    assert (finding.id, finding.blame) == ("tcp.unreachable", "path-device")
+    assert "never arrive: they circle among routers" in finding.summary
+    assert "198.51.100.1 threw them away (time exceeded)" in finding.summary
+    assert "routing loop on the way to 192.0.2.7" in finding.remedy
+    assert finding.culprit
+    assert finding.culprit.address == "198.51.100.1"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,164 @@
+"""What one batch of packets holds: its TCP segments as columns, and the few packets of other kinds that matter.
+
+Endpoints. An address and port become one u64, equal for equal endpoints: for IPv4 ``address << 16 | port``, for IPv6 a
+keyed hash of both with the top bit set. ``low`` and ``high`` are the two of a segment in numeric order; ``side`` is 1
+where the source is ``high``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from netdiag.capture.packets import Batch, Bytes, Ints
+
+Array = npt.NDArray[np.generic]
+Bools = npt.NDArray[np.bool_]
+U64 = npt.NDArray[np.uint64]
+U32 = npt.NDArray[np.uint32]
+
+FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+STUMP, LOOSE = 1, 2
+
+#: Headers that are turned from rows into columns at one time: as many as stay in the processor's nearest cache.
+_IN_CACHE = 4096
+
+_SEED = int.from_bytes(os.urandom(8), "big") | 1
+_K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
+V6 = np.uint64(1 << 63)
+SHIFT = np.uint64(32)
+
+
+def gather(data: Bytes, offsets: Ints, dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
+    """The structures at ``offsets`` of ``data``, whatever their alignment, as a contiguous array."""
+    size = dtype.itemsize
+    window = np.ndarray((len(data) - size + 1,), np.dtype(f"V{size}"), data, strides=(1,))
+    return window[offsets].view(dtype)
+
+
+def words(data: Bytes, offsets: Ints, count: int) -> U32:
+    """``count`` big-endian 32-bit words at each offset; row k holds the k-th of each."""
+    window = np.ndarray((len(data) - count * 4 + 1,), np.dtype(f"V{count * 4}"), data, strides=(1,))
+    words = np.empty((count, len(offsets)), np.uint32)
+    for start in range(0, len(offsets), _IN_CACHE):
+        part = offsets[start : start + _IN_CACHE]
+        words[:, start : start + len(part)] = window[part].view(">u4").reshape(-1, count).T
+    return words
+
+
+@dataclass(slots=True)
+class Segments:
+    """The TCP segments of one batch. Every array has one entry a segment; ``index`` tells the file order.
+
+    ``index``: position in the batch. ``low``, ``high``, ``side``: see above. ``length``: payload on the wire. Offsets
+    are into the batch's data: ``payload`` of the payload, ``captured``: bytes of it there, ``ip`` of the
+    innermost IP header, ``tcp`` of the TCP header, ``end``: of the end of what was captured; ``version`` 4 or 6.
+    ``ip_id`` is 0 for IPv6. ``header``: bytes of the TCP header. ``odd``: ``STUMP``: the data offset is below 5, only
+    ends and sequence numbers count; ``LOOSE``: it sets no base.
+    """
+
+    index: Ints
+    low: U64
+    high: U64
+    side: npt.NDArray[np.uint8]
+    seq: U32
+    ack: U32
+    flags: npt.NDArray[np.uint8]
+    window: npt.NDArray[np.uint16]
+    length: Ints
+    ttl: npt.NDArray[np.uint8]
+    ip_id: npt.NDArray[np.uint16]
+    df: Bools
+    ip: Ints
+    version: npt.NDArray[np.uint8]
+    tcp: Ints
+    header: npt.NDArray[np.uint8]
+    end: Ints
+    odd: npt.NDArray[np.uint8]
+
+    @property
+    def payload(self) -> Ints:
+        """Where each payload begins."""
+        begin: Ints = self.tcp + self.header
+        return begin
+
+    @property
+    def captured(self) -> Ints:
+        """How much of it was captured."""
+        size: Ints = np.maximum(self.end - self.payload, 0)
+        return size
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def take(self, which: Array) -> Segments:
+        """Some of them."""
+        return Segments(**{name: getattr(self, name)[which] for name in self.__slots__})
+
+
+@dataclass(slots=True)
+class Datagrams:
+    """UDP datagrams and ICMP messages that matter: where each payload lies in the data, and whence it came."""
+
+    index: Ints
+    ip: Ints
+    version: npt.NDArray[np.uint8]
+    #: Where the UDP or ICMP header begins, and where the captured bytes end.
+    start: Ints
+    end: Ints
+
+
+@dataclass(slots=True)
+class Columns:
+    """What one batch holds."""
+
+    batch: Batch
+    segments: Segments
+    dns: list[Datagrams] = field(default_factory=list)
+    icmp: list[Datagrams] = field(default_factory=list)
+    udp_packets: int = 0
+    icmp_packets: int = 0
+    fragments: int = 0
+    #: Packets by link type that netdiag does not read.
+    unknown_links: dict[int, int] = field(default_factory=dict)
+    #: Packets of which less was captured than the wire carried, and those of them that lost TCP payload.
+    snapped: int = 0
+
+
+def mix(a: U64, b: U64) -> U64:
+    """Two u64 hashed into one (a multiply and xor-shift mixer; keyed, so that no file can be made to collide)."""
+    mixed = (a ^ np.uint64(_SEED)) * _K1
+    mixed ^= mixed >> SHIFT
+    mixed = (mixed + b) * _K2
+    mixed ^= mixed >> SHIFT
+    return mixed
+
+
+def hash6(addresses: Array) -> U64:
+    """One keyed u64 for each IPv6 address, given as two u64."""
+    return mix(addresses[:, 0].astype(np.uint64), addresses[:, 1].astype(np.uint64))
+
+
+def endpoints(sources: list[tuple[str, int]], destinations: list[tuple[str, int]]) -> U64:
+    """The hashes of connections between addresses in presentation form and ports."""
+    first, second = (np.array([_endpoint(*end) for end in ends], np.uint64) for ends in (sources, destinations))
+    return mix(np.minimum(first, second), np.maximum(first, second))
+
+
+def _endpoint(address: str, port: int) -> int:
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return int(parsed) << 16 | port
+    halves = np.frombuffer(parsed.packed, ">u8").reshape(1, 2)
+    return int((mix(hash6(halves), np.array([port], np.uint64)) | V6)[0])
+
+
+EMPTY = Segments(
+    *(np.empty(0, kind) for kind in
+      ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i8", "u1", "i8", "u1", "i8",
+       "u1"))
+)  # fmt: skip

@@ -1,0 +1,284 @@
+"""A capture, read to its end: every connection, the packets that matter, the totals.
+
+Contract: memory is bounded whatever the capture's size: the rows of connections (``table.py``), the packets kept
+(``exhibits.py``), one batch. ``options`` choose which connections count; numbers stay those of the whole capture.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import msgspec
+import numpy as np
+
+from netdiag.capture.ahead import Ahead
+from netdiag.capture.columns import Columns
+from netdiag.capture.decoding import Decoder
+from netdiag.capture.exhibits import Capture
+from netdiag.capture.keeper import Keeper
+from netdiag.capture.names import Names
+from netdiag.capture.observe import names_in
+from netdiag.capture.options import CaptureOptions
+from netdiag.capture.packets import FileInfo, Reader
+from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, openings
+from netdiag.capture.selection import Selection
+from netdiag.capture.services import MAX_NAMES, Services
+from netdiag.capture.table import Rows, Table
+from netdiag.capture.tracker import MARKS, Sorted, Tracker
+from netdiag.model import CaptureObservation, Connection, ServiceObservation
+
+#: How many comments and other words of the file a report repeats.
+_MAX_WORDS = 20
+#: Comments that nobody wrote (dumpcap's, of its interface statistics).
+_TOOLS_WORDS = frozenset({"Counters provided by dumpcap"})
+_LINKTYPE_NAMES = {
+    105: "LINKTYPE_IEEE802_11",
+    127: "LINKTYPE_IEEE802_11_RADIOTAP",
+    119: "LINKTYPE_IEEE802_11_PRISM",
+    192: "LINKTYPE_PPI",
+    6: "LINKTYPE_IEEE802_5",
+    10: "LINKTYPE_FDDI",
+    107: "LINKTYPE_FRELAY",
+    100: "LINKTYPE_ATM_RFC1483",
+    8: "LINKTYPE_SLIP",
+    189: "LINKTYPE_USB_LINUX",
+    220: "LINKTYPE_USB_LINUX_MMAPPED",
+    249: "LINKTYPE_USBPCAP",
+    187: "LINKTYPE_BLUETOOTH_HCI_H4",
+    201: "LINKTYPE_BLUETOOTH_HCI_H4_WITH_PHDR",
+    195: "LINKTYPE_IEEE802_15_4_WITHFCS",
+    239: "LINKTYPE_NFLOG",
+    253: "LINKTYPE_NETLINK",
+}
+
+
+class Connections:
+    """The connections of one capture, in the order of their numbers."""
+
+    def __init__(
+        self, table: Table, names: list[str], notes: dict[int, tuple[str, str]], addresses: Callable[[], Names]
+    ) -> None:
+        self._table = table
+        self._names = names
+        #: Connection -> (ICMP error that quotes it, program that owned it).
+        self._notes = notes
+        self._addresses = addresses
+        #: Connection -> the name that its own packets tell beyond its ClientHello: an HTTP request, a CONNECT.
+        self.names: dict[int, str] = {}
+        self._count = sum(int(np.count_nonzero(rows["selected"])) for rows in table.chunks())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def table(self) -> Iterator[Rows]:
+        """The raw rows (``table.ROW``), some ten thousand at a time."""
+        for rows in self._table.in_order():
+            yield rows if rows["selected"].all() else rows[rows["selected"]]
+
+    def columns(self) -> Iterator[Block]:
+        """The same as columns of ``model.Connection``."""
+        for rows in self.table():
+            columns = self._named(block(rows, self._names))
+            if self._notes:
+                notes = [self._notes.get(number, ("", "")) for number in columns["number"]]
+                columns["icmp"] = [note[0] for note in notes]
+                columns["process"] = [note[1] for note in notes]
+            yield columns
+
+    def _named(self, columns: Block) -> Block:
+        """With names for those that did not tell theirs: what their client, or the file, knew the address by."""
+        names = self._addresses()
+        if names or self.names:
+            keys = ("number", "name", "client", "server", "started")
+            columns["name"] = [
+                self.names.get(number) or name or names.at(client, server, started)
+                for number, name, client, server, started in zip(*map(columns.__getitem__, keys), strict=True)
+            ]
+        return columns
+
+    def resets(self, most: int) -> tuple[list[Connection], int]:
+        """The first ``most`` connections with a reset, and how many more there are."""
+        found: list[Connection] = []
+        more = 0
+        for rows in self.table():
+            reset = rows[rows["rst"].any(axis=1)]
+            room = most - len(found)
+            more += max(len(reset) - room, 0)
+            if room and len(reset):
+                columns = self._named(block(reset[:room], self._names))
+                rows_ = zip(*columns.values(), strict=True)
+                found += [Connection(**dict(zip(columns, values, strict=True))) for values in rows_]
+        return found, more
+
+    def rows(self) -> Iterator[Connection]:
+        """The same, typed."""
+        for columns in self.columns():
+            names = tuple(columns)
+            for values in zip(*columns.values(), strict=True):
+                yield Connection(**dict(zip(names, values, strict=True)))
+
+
+@dataclass(slots=True)
+class Analysis:
+    """All that the engine found in one capture."""
+
+    info: FileInfo
+    summary: CaptureObservation
+    connections: Connections
+    capture: Capture
+    #: What DNS answers in it, and the file itself, call addresses.
+    names: Callable[[], Names]
+    _services: Services
+
+    def services(self) -> list[ServiceObservation]:
+        """The servers of the capture, the most troubled first; at most ``services.MAX_SERVICES``.
+
+        One whose clients never named it has the names that it is known by otherwise.
+        """
+        names = self.names()
+        return [
+            service if service.names else msgspec.structs.replace(service, names=names.of(service.address)[:MAX_NAMES])
+            for service in self._services.observations()
+        ]
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What is counted per packet."""
+
+    packets: int = 0
+    first_ns: int | None = None
+    last_ns: int | None = None
+    tcp: int = 0
+    udp: int = 0
+    icmp: int = 0
+    snapped: int = 0
+    unknown_links: dict[int, int] = field(default_factory=dict)
+
+    def add(self, columns: Columns) -> None:
+        """One batch more."""
+        batch = columns.batch
+        self.packets += len(batch)
+        times = batch.time_ns if batch.time_ns.all() else batch.time_ns[batch.time_ns != 0]  # 0: not known
+        if len(times):
+            first, last = int(times.min()), int(times.max())
+            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
+            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
+        self.tcp += len(columns.segments)
+        self.udp += columns.udp_packets
+        self.icmp += columns.icmp_packets
+        self.snapped += columns.snapped
+        for linktype, count in columns.unknown_links.items():
+            self.unknown_links[linktype] = self.unknown_links.get(linktype, 0) + count
+
+
+def analyze(
+    reader: Reader,
+    options: CaptureOptions | None = None,
+    *,
+    stop: Callable[[], bool] | None = None,
+) -> Analysis:
+    """Read a capture to its end, or until ``stop`` says so."""
+    options = options or CaptureOptions()
+    selection = Selection(options)
+    tracker, totals = Tracker(options.live_connections), _Totals()
+    keeper = Keeper(options, tracker)
+    ahead = Ahead(_sorted(reader, selection))
+    try:
+        for batch in ahead:
+            totals.add(batch.columns)
+            keeper.add(batch.columns, batch.track(tracker, selection.rows, keeper.choose))
+            if stop is not None and stop():
+                break
+    finally:
+        ahead.close()
+    keeper.finish(reader.info)
+    services = Services()
+    outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
+    sums = dict.fromkeys(("syn", "syn_ack", "fin", "rst", *MARKS), 0)
+    twice = 0
+    for rows in tracker.table.chunks():
+        chosen = rows if rows["selected"].all() else rows[rows["selected"]]
+        client = client_side(chosen)
+        opening, closing = openings(chosen, client), closings(chosen)
+        np.add.at(outcomes, (opening, closing), 1)
+        for name in sums:
+            sums[name] += int(chosen[name].sum())
+        twice += int(chosen["captured_twice"].sum())
+        services.add(chosen, client, opening, closing)
+    services.name(tracker.names)
+    names = functools.cache(lambda: names_in(keeper.capture, reader.info.names))
+    found = Connections(tracker.table, tracker.names, keeper.notes, names)
+    summary = _summary(reader.info, totals, found, outcomes, sums, twice)
+    return Analysis(reader.info, summary, found, keeper.capture, names, services)
+
+
+def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:
+    """The packets asked for, decoded and sorted by connection: all that needs no knowledge of earlier packets."""
+    decoder = Decoder(reader.info.interfaces)
+    for batch in reader:
+        for part in selection.in_time(batch):
+            yield Sorted(decoder.columns(part))
+
+
+def _summary(
+    info: FileInfo, totals: _Totals, found: Connections, outcomes: np.ndarray, sums: dict[str, int], twice: int
+) -> CaptureObservation:
+    drops: dict[str, int] = {}
+    for drop in info.drops:
+        drops[drop.reason] = drops.get(drop.reason, 0) + 1
+    unknown = sorted(totals.unknown_links.items(), key=lambda entry: -entry[1])
+    damage = info.damage
+    return CaptureObservation(
+        id="capture-1",
+        source="capture",
+        path=info.path,
+        format=info.format,
+        compression=info.compression,
+        bytes=info.bytes,
+        packets=totals.packets,
+        first=(totals.first_ns or 0) / 1e9,
+        last=(totals.last_ns or 0) / 1e9,
+        interfaces=tuple(_interface(each) for each in info.interfaces[:_MAX_WORDS]),
+        os=info.os,
+        application=info.application,
+        dropped=info.dropped,
+        snapped=totals.snapped,
+        unknown_links=tuple((link_name(linktype), count) for linktype, count in unknown[:_MAX_WORDS]),
+        damaged_frame=damage.frame if damage else None,
+        damaged_byte=damage.byte if damage else None,
+        damage=damage.reason if damage else "",
+        remarks=tuple(info.remarks[:_MAX_WORDS]),
+        comments=tuple(
+            f"frame {each.frame}: {each.text}" if each.frame else each.text
+            for each in itertools.islice((c for c in info.comments if c.text not in _TOOLS_WORDS), _MAX_WORDS)
+        ),
+        tcp_packets=totals.tcp,
+        udp_packets=totals.udp,
+        icmp_packets=totals.icmp,
+        connections=len(found),
+        captured_twice=twice,
+        outcomes=tuple(
+            (opening, closing, int(outcomes[o, c]))
+            for o, opening in enumerate(OPENINGS)
+            for c, closing in enumerate(CLOSINGS)
+            if outcomes[o, c]
+        ),
+        drops=tuple(sorted(drops.items(), key=lambda entry: -entry[1])[:_MAX_WORDS]),
+        **cast("dict[str, Any]", sums),
+    )
+
+
+def link_name(linktype: int) -> str:
+    """``LINKTYPE_IEEE802_11 (105)``."""
+    name = _LINKTYPE_NAMES.get(linktype, "link type")
+    return f"{name} ({linktype})"
+
+
+def _interface(interface: object) -> str:
+    name = getattr(interface, "name", "") or getattr(interface, "description", "")
+    return str(name)

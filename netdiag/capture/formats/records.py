@@ -1,0 +1,188 @@
+"""Records that begin with their own length, one after the other: a buffer of them, and where each one starts.
+
+Contract: ``starts`` follows the lengths exactly, whatever they are; that they make sense is the caller's to check.
+
+Following lengths is a chain, each step waits for the one before, and Python takes long for a step. So the buffer is
+cut into lanes, whose first record is guessed from what headers look like, and numpy takes one step in all lanes at a
+time. A guess is never believed: a lane counts only if the lane before it arrives at its first record; otherwise it is
+walked again step by step. On captures of small packets that is five times as fast as one walk.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, Bytes, Ints
+from netdiag.capture.source import Source
+
+#: Bytes read at a time. More leave the processor's cache, fewer make batches that are not worth numpy's while.
+BUFFER = 6_291_456
+
+#: Records walked one by one, to learn how many there may be.
+_FIRST = 64
+#: Fewer records than this are not worth lanes.
+_FEW = 1_024
+#: Steps between two looks at which lanes have arrived.
+_STEPS = 32
+#: Fewer lanes than this are finished one by one.
+_FEW_LANES = 24
+
+
+class Buffer:
+    """A part of a source: ``data[:filled]``, at ``offset`` in the (decompressed) file, and ``SLACK`` bytes more."""
+
+    def __init__(self, source: Source) -> None:
+        self._pool = [bytearray(BUFFER + SLACK) for _ in range(1 + BATCHES_AHEAD)]
+        self._turn = 0
+        self._take(self._pool[0])
+        self.filled = 0
+        self.offset = 0
+        self._source = source
+        self._kept = b""
+
+    def _take(self, memory: bytearray) -> None:
+        self.bytes = memory
+        self.data: Bytes = np.frombuffer(memory, np.uint8)
+        self._view = memoryview(memory)
+
+    def fill(self) -> bool:
+        """Read on, after what ``cut`` kept. False: the source has ended."""
+        self._turn = (self._turn + 1) % len(self._pool)
+        self._take(self._pool[self._turn])
+        kept = len(self._kept)
+        self._view[:kept] = self._kept
+        self.filled = kept + self._source.readinto(self._view[kept:BUFFER])
+        return self.filled == BUFFER
+
+    def cut(self, end: int) -> None:
+        """Let ``SLACK`` zero bytes follow the data up to ``end``; the next ``fill`` begins with what was there."""
+        self._kept = bytes(self._view[end : self.filled])
+        self._view[end : end + SLACK] = bytes(SLACK)
+        self.offset += end
+
+    def skip(self, count: int) -> bool:
+        """Let ``fill`` begin ``count`` bytes further on. False: the source ends before."""
+        beyond = count - len(self._kept)
+        self._kept = self._kept[count:]
+        self.offset += count
+        return beyond <= 0 or self._source.skip(beyond) == beyond
+
+
+def pieces(batch: Batch, breaks: Iterable[tuple[int, int]] = ()) -> Iterator[Batch]:
+    """``batch`` in parts of at most ``BATCH_PACKETS``; none of an empty one.
+
+    ``breaks``: (index of a packet, its frame number), where the numbers do not go on from the packet before.
+    """
+    edges = [(0, batch.first_frame), *breaks, (len(batch), 0)]
+    for (begin, frame), (end, _) in itertools.pairwise(edges):
+        for at in range(begin, end, BATCH_PACKETS):
+            part = slice(at, min(at + BATCH_PACKETS, end))
+            yield Batch(
+                data=batch.data,
+                start=batch.start[part],
+                caplen=batch.caplen[part],
+                length=batch.length[part],
+                time_ns=batch.time_ns[part],
+                first_frame=frame + at - begin,
+                interface=None if batch.interface is None else batch.interface[part],
+                direction=None if batch.direction is None else batch.direction[part],
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How long a record is: what the 32-bit number ``at`` bytes into it says, and ``more``, rounded up to ``align``.
+
+    ``order`` is "<" or ">". A record shorter than ``least`` ends the chain.
+    """
+
+    at: int
+    order: str
+    more: int = 0
+    align: int = 1
+    least: int = 1
+
+
+#: Takes two positions and returns the first one between them where a record seems to start, or -1.
+Guess = Callable[[int, int], int]
+
+
+def starts(buffer: Buffer, shape: Shape, guess: Guess) -> Ints:
+    """Where the records in ``buffer`` start. The first is at 0; the last may be incomplete."""
+    first, at = _walk(buffer, shape, 0, buffer.filled, _FIRST)
+    if at >= buffer.filled:
+        return first
+    expected = (buffer.filled - at) * len(first) // at
+    if expected < _FEW:
+        rest, _ = _walk(buffer, shape, at, buffer.filled)
+        return np.concatenate((first, rest))
+    lanes = 2 * math.isqrt(expected)
+    step = (buffer.filled - at) // lanes
+    guesses = {guess(place, place + step) for place in range(at + step, buffer.filled, step)} - {-1} | {at}
+    found = np.concatenate((first, *_walk_lanes(buffer, shape, np.array(sorted(guesses)))))
+    if shape.least > 1:  # which lanes do not look at
+        short = np.diff(found) < shape.least
+        if short.any():
+            found = found[: int(short.argmax()) + 1]
+    return found
+
+
+def _walk_lanes(buffer: Buffer, shape: Shape, begin: Ints) -> list[Ints]:
+    """The starts from ``begin[0]`` on, in pieces; ``begin``: the guesses, ascending, the first of them a fact."""
+    end = np.append(begin[1:], buffer.filled)
+    lengths = np.ndarray((buffer.filled + 1,), "V4", buffer.bytes, shape.at, (1,))
+    unsigned, more, mask = shape.order + "u4", shape.more + shape.align - 1, -shape.align
+    arrival = begin.copy()
+    live = np.arange(len(begin))
+    found = []
+    while len(live) >= _FEW_LANES:
+        rows = [arrival[live]]
+        for _ in range(_STEPS):
+            position = rows[-1] + lengths[rows[-1]].view(unsigned)
+            position += more
+            position &= mask
+            rows.append(np.minimum(position, buffer.filled, out=position))
+        table = np.array(rows)
+        inside = table < end[live]
+        count = inside.sum(axis=0)
+        arrival[live] = table[np.minimum(count, _STEPS), np.arange(len(live))]
+        found.append(table[:-1][inside[:-1]])
+        live = live[(count > _STEPS) & (table[-1] > table[-2])]
+    known = np.sort(np.concatenate(found)) if found else begin[:0]
+    if (arrival[:-1] == begin[1:]).all() and arrival[-1] >= end[-1]:
+        return [known]
+    first = np.searchsorted(known, begin)
+    last = np.searchsorted(known, np.minimum(arrival, end))
+    pieces = []
+    at = int(begin[0])
+    for lane in range(len(begin)):
+        if at == begin[lane]:
+            pieces.append(known[first[lane] : last[lane]])
+            at = int(arrival[lane])
+        if at < end[lane]:
+            piece, at = _walk(buffer, shape, at, int(end[lane]))
+            pieces.append(piece)
+    return pieces
+
+
+def _walk(buffer: Buffer, shape: Shape, at: int, end: int, most: int = BUFFER) -> tuple[Ints, int]:
+    """The starts from ``at`` on and before ``end``, no more than ``most``; and where the next record starts."""
+    unpack = struct.Struct(f"{shape.order}{shape.at}xI").unpack_from
+    data = buffer.bytes
+    more, mask, least = shape.more + shape.align - 1, -shape.align, shape.least
+    found: list[int] = []
+    while at < end and len(found) < most:
+        found.append(at)
+        (length,) = unpack(data, at)
+        length = (length + more) & mask
+        if length < least:
+            at = buffer.filled
+            break
+        at += length
+    return np.array(found, np.int64), at

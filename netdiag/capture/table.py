@@ -1,0 +1,325 @@
+"""The connection table: one row a connection, found by a hash of its ends, in bounded memory.
+
+Contract: at most ``limit`` rows are in memory. When they are full the half that has been silent longest goes to an
+unnamed temporary file, and comes back when one of its connections shows another packet. ``chunks`` gives every row.
+What the columns mean stands in ``connections.py``; ``[..., 0]`` of a pair belongs to the low end, 1 to the high end.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from typing import IO, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from netdiag.capture.packets import Ints
+
+U64 = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.void]
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+#: Moments are ns since the Unix epoch; this one has not come.
+NEVER = np.iinfo(np.int64).min
+
+#: Bits of ``sent`` for the low end, 4 bits higher for the high end: anything, anything but resets, anything but resets
+#: and SYNs, an acknowledgement without SYN and RST.
+SENT, SENT_NO_RESET, SENT_TALK, SENT_ACK = 1, 2, 4, 8
+
+ROW = np.dtype(
+    [
+        ("low", "u8"),
+        ("high", "u8"),
+        ("addresses", "u1", (2, 16)),  # IPv6; an IPv4 address is in the key
+        ("first_time", "i8"),
+        ("last_time", "i8"),
+        ("first_frame", "i8"),
+        ("last_frame", "i8"),
+        # State of the definitions
+        ("advanced", "i8", 2),  # when ``next`` was last raised
+        ("signature", "u8", (2, 2)),  # of each side's last packet
+        ("next", "u4", 2),
+        ("base", "u4", 2),
+        ("has_next", "?", 2),
+        ("has_base", "?", 2),
+        ("has_last", "?", 2),
+        # The opening
+        ("syn_time", "i8", 2),  # of the last SYN before the other side's SYN-ACK
+        ("syn_ack_time", "i8", 2),  # of the first
+        ("syn_ack_frame", "i8", 2),
+        ("ack_time", "i8", 2),  # of the first after the other side's SYN-ACK
+        ("mss", "u2", 2),
+        ("ports", "u2", 2),  # IPv6
+        ("syn_side", "i1"),  # who sent the first SYN; -1: nobody yet
+        ("syn_ack_side", "i1"),
+        ("first_side", "i1"),
+        ("sent", "u1"),  # what kinds of packets each side sent: ``SENT``
+        # Counts
+        ("bytes", "u8", 2),
+        ("packets", "u4", 2),
+        ("syn", "u4", 2),
+        ("syn_ack", "u4", 2),
+        ("fin", "u4", 2),
+        ("rst", "u4", 2),
+        ("retransmissions", "u4", 2),
+        ("out_of_order", "u4", 2),
+        ("duplicate_acks", "u4", 2),
+        ("zero_windows", "u4", 2),
+        ("keep_alives", "u4", 2),
+        ("previous_lost", "u4", 2),
+        ("acked_unseen", "u4", 2),
+        ("captured_twice", "u4"),
+        ("number", "u4"),
+        ("name", "u4"),  # index into the names of servers; 0: none
+        ("exhibit", "i4"),  # index into the exhibits; -1: none
+        # Resets: what had been when the first came
+        ("rst_bytes", "u4", 2),
+        ("rst_fins", "u1"),  # bit 1 low, bit 2 high
+        ("completeness", "u1"),
+        ("version", "u1"),
+        ("selected", "?"),
+        ("ttl_syn", "u1", 2),
+        ("ttl_syn_ack", "u1", 2),
+        ("ttl_rst", "u1", 2),
+        ("ttl_min", "u1", 2),
+        ("ttl_max", "u1", 2),
+    ],
+    align=True,
+)
+
+#: Connections on disk that are still found again; beyond it the oldest would be taken for new ones.
+MAX_REMEMBERED = 1 << 18
+
+#: The share of places in the index beyond which it grows.
+_FULL = 0.7
+
+_DEAD = np.uint32(0xFFFF_FFFF)
+_RAW = np.dtype(f"V{ROW.itemsize}")
+_CHUNK = 16_384
+
+
+def pick(rows: Rows, which: npt.NDArray[np.generic]) -> Rows:
+    """Copies of some rows, each in one piece: numpy copies structures field by field."""
+    picked: Rows = rows.view(_RAW)[which].view(ROW)
+    return picked
+
+
+def store(rows: Rows, which: npt.NDArray[np.generic], values: Rows) -> None:
+    """Write rows over some others, each in one piece."""
+    rows.view(_RAW)[which] = values.view(_RAW)
+
+
+def both(rows: Rows, name: str) -> npt.NDArray[np.int64]:
+    """The sum of a column's pair; numpy itself is slow over an axis of two."""
+    pair = rows[name]
+    total: npt.NDArray[np.int64] = pair[:, 0].astype(np.int64) + pair[:, 1]
+    return total
+
+
+class Index:
+    """A hash table from u64 to i64, open addressing with linear probing, on whole arrays at a time."""
+
+    def __init__(self, capacity: int = 1 << 16) -> None:
+        self._keys = np.zeros(capacity, np.uint64)
+        self._values = np.zeros(capacity, np.int64)
+        self._used = 0
+
+    def find(self, keys: U64) -> Ints:
+        """The value of each key, -1 where there is none."""
+        found = np.full(len(keys), -1, np.int64)
+        mask = np.uint64(len(self._keys) - 1)
+        place = keys & mask
+        waiting = np.arange(len(keys))
+        while len(waiting):
+            there = self._keys[place]
+            hit = there == keys[waiting]
+            found[waiting[hit]] = self._values[place[hit]]
+            go_on = ~hit & (there != 0)
+            waiting = waiting[go_on]
+            place = (place[go_on] + np.uint64(1)) & mask
+        return found
+
+    def put(self, keys: U64, values: Ints) -> None:
+        """Set the values of keys; of a key that occurs several times, the last value stays."""
+        while self._used + len(keys) > len(self._keys) * _FULL:
+            self._used = int(np.count_nonzero(self._keys))
+            if self._used + len(keys) > len(self._keys) * _FULL:
+                self.rebuild(len(self._keys) * 2)
+        self._used += len(keys)  # at most: some may be there already
+        mask = np.uint64(len(self._keys) - 1)
+        place = keys & mask
+        while len(keys):
+            there = self._keys[place]
+            free = there == 0
+            self._keys[place[free]] = keys[free]  # of several that want one place, one gets it
+            mine = self._keys[place] == keys
+            self._values[place[mine]] = values[mine]
+            go_on = ~mine
+            keys, values, place = keys[go_on], values[go_on], (place[go_on] + np.uint64(1)) & mask
+
+    def rebuild(self, capacity: int, keep: npt.NDArray[np.bool_] | None = None) -> None:
+        """Into a table of that size, with those entries of ``items`` that are to be kept."""
+        keys, values = self.items()
+        if keep is not None:
+            keys, values = keys[keep], values[keep]
+        self._keys, self._values, self._used = np.zeros(capacity, np.uint64), np.zeros(capacity, np.int64), 0
+        self.put(keys, values)
+
+    def items(self) -> tuple[U64, Ints]:
+        """All keys, all values."""
+        used = self._keys != 0
+        return self._keys[used], self._values[used]
+
+    @property
+    def capacity(self) -> int:
+        """Places in the table."""
+        return len(self._keys)
+
+
+class Table:
+    """Rows by hash. A row's place is its position in memory; places of rows on disk are negative."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = max(limit, 2)
+        self._rows = np.zeros(self._limit, ROW)  # the system gives memory only where something is written
+        self._hashes = np.zeros(len(self._rows), np.uint64)
+        self._free: Ints = np.empty(0, np.int64)
+        self._used = 0
+        self._index = Index()
+        self._spilled = 0
+        self._file: IO[bytes] | None = None
+        self.created = 0
+
+    def find(self, hashes: U64) -> Ints:
+        """Where the row of each is, -1 for none. Rows on disk are brought back first."""
+        places = self._index.find(hashes)
+        away = np.flatnonzero(places < -1)
+        if len(away):
+            names, first, same = np.unique(places[away], return_index=True, return_inverse=True)
+            places[away] = self._place(self._bring_back(names), hashes[away[first]])[same]
+        return places
+
+    def take(self, places: Ints) -> Rows:
+        """Copies of rows."""
+        return pick(self._rows, places)
+
+    def put(self, places: Ints, rows: Rows) -> None:
+        """Write copies back."""
+        store(self._rows, places, rows)
+
+    def add(self, rows: Rows, hashes: U64) -> Ints:
+        """New rows; where they are. Of rows with equal hashes, the last is found from now on."""
+        self.created += len(rows)
+        return self._place(rows, hashes)
+
+    def room(self, rows: int) -> None:
+        """See to it that so many rows can be added: rows may move to disk now, and places change."""
+        if self._used and self._used - len(self._free) + rows > self._limit:
+            self._spill()
+
+    def _place(self, rows: Rows, hashes: U64) -> Ints:
+        places = self._free[: len(rows)]
+        self._free = self._free[len(places) :]
+        more = len(rows) - len(places)
+        if more:
+            while self._used + more > len(self._rows):
+                self._rows = _longer(self._rows)
+                self._hashes = _longer(self._hashes)
+            places = np.concatenate((places, np.arange(self._used, self._used + more)))
+            self._used += more
+        self.put(places, rows)
+        self._hashes[places] = hashes
+        self._index.put(hashes, places)
+        return places
+
+    def _in_memory(self) -> Ints:
+        there = np.ones(self._used, bool)
+        there[self._free] = False
+        return np.flatnonzero(there)
+
+    def _spill(self) -> None:
+        """Write the half that has been silent longest to disk."""
+        places = self._in_memory()
+        times = self._rows["last_time"][places]
+        half = len(places) // 2
+        chosen = places[np.argpartition(times, half)[:half]]
+        if not len(chosen):
+            return
+        if self._file is None:
+            import tempfile  # few captures need it, and it loads much
+
+            self._file = tempfile.TemporaryFile(prefix="netdiag-")  # noqa: SIM115 - it lives as long as the table
+            weakref.finalize(self, self._file.close)
+        rows = self.take(chosen)
+        self._file.seek(0, 2)
+        self._file.write(rows.data)
+        names = -2 - np.arange(self._spilled, self._spilled + len(rows))
+        self._spilled += len(rows)
+        hashes = self._hashes[chosen]
+        current = self._index.find(hashes) == chosen  # an earlier incarnation is found by nobody
+        self._index.put(hashes[current], names[current])
+        self._free = np.concatenate((self._free, chosen))
+        self._forget()
+
+    def _forget(self) -> None:
+        """Let go of the rows that went to disk longest ago."""
+        _, values = self._index.items()
+        if np.count_nonzero(values < -1) > MAX_REMEMBERED:
+            horizon = -2 - (self._spilled - MAX_REMEMBERED // 2)
+            self._index.rebuild(self._index.capacity, (values >= -1) | (values <= horizon))
+
+    def _bring_back(self, names: Ints) -> Rows:
+        assert self._file is not None
+        rows = np.empty(len(names), ROW)
+        for n, name in enumerate(names.tolist()):
+            self._file.seek((-2 - name) * ROW.itemsize)
+            rows[n] = np.frombuffer(self._file.read(ROW.itemsize), ROW)[0]
+            dead = rows[n : n + 1].copy()
+            dead["number"] = _DEAD
+            self._file.seek((-2 - name) * ROW.itemsize)
+            self._file.write(dead.data)
+        return rows
+
+    def _on_disk(self) -> Iterator[Rows]:
+        if self._file is not None:
+            self._file.seek(0)
+            while data := self._file.read(_CHUNK * ROW.itemsize):
+                yield np.frombuffer(data, ROW)
+
+    def chunks(self) -> Iterator[Rows]:
+        """Every row, some ten thousand at a time, in no particular order. They may be the table's own: only to read."""
+        for rows in self._on_disk():
+            yield rows[rows["number"] != _DEAD]
+        if not len(self._free):
+            yield self._rows[: self._used]
+            return
+        places = self._in_memory()
+        for start in range(0, len(places), _CHUNK):
+            yield self.take(places[start : start + _CHUNK])
+
+    def in_order(self) -> Iterator[Rows]:
+        """Every row, some ten thousand at a time, in the order of their numbers."""
+        spilled = [rows["number"].astype(np.int64) for rows in self._on_disk()]
+        here = self._in_memory()
+        numbers = np.concatenate([*spilled, self._rows["number"][here].astype(np.int64)])
+        away = len(numbers) - len(here)
+        order = np.argsort(numbers, kind="stable")
+        order = order[numbers[order] != int(_DEAD)]
+        for start in range(0, len(order), _CHUNK):
+            wanted = order[start : start + _CHUNK]
+            rows = np.empty(len(wanted), ROW)
+            inside = wanted >= away
+            rows[inside] = self.take(here[wanted[inside] - away])
+            if not inside.all():
+                assert self._file is not None
+                mapped = np.memmap(self._file, ROW, "r", shape=(away,))
+                rows[~inside] = mapped[wanted[~inside]]
+                del mapped
+            yield rows
+
+
+def _longer(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
+    longer = np.zeros(len(array) * 2, array.dtype)
+    longer.view(f"V{array.itemsize}")[: len(array)] = array.view(f"V{array.itemsize}")
+    return longer

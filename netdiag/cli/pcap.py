@@ -1,0 +1,175 @@
+"""``netdiag pcap``: conversations, handshakes, losses, resets and who sent them, read from capture files."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, Any
+
+from netdiag.cli import Parser, complain
+from netdiag.cli.interrupt import interruptible
+from netdiag.cli.options import add_report_options
+from netdiag.cli.output import Output, WholeFile, choose_format, layout_for
+from netdiag.cli.progress import reading_progress
+from netdiag.cli.status import exit_status
+from netdiag.model import UsageError
+from netdiag.report import render
+
+if TYPE_CHECKING:
+    from netdiag import CaptureAnalysis, CaptureOptions
+
+_EPILOG = """\
+FILE is a pcap, pcapng, Network Monitor (.cap) or Windows trace (.etl) file, compressed or not; - is stdin.
+FROM and TO are ISO times (UTC), times of the capture's day (15:06:40), or +SECONDS after the first packet."""
+
+#: RFC 1035 §2.3.4.
+_MAX_NAME = 253
+_MOST_LISTED = 1000
+
+
+def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
+    """Declare the arguments."""
+    parser = subparsers.add_parser(
+        "pcap",
+        description=__doc__.partition(": ")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EPILOG,
+        allow_abbrev=False,
+    )
+    parser.add_argument("targets", nargs="+", metavar="FILE", help="what to read; one report on all of them")
+    group = parser.add_argument_group("what to look at")
+    group.add_argument(
+        "--host", type=_host, action="append", default=[], metavar="HOST", help="this address or name, at either end"
+    )
+    group.add_argument("--port", type=_number(1, 65535), action="append", default=[], metavar="N", help="this port")
+    group.add_argument("--time", metavar="FROM..TO", help="only what was captured then; either end may be left out")
+    group.add_argument(
+        "--conversation",
+        type=_number(0, 2**32 - 1),
+        action="append",
+        default=[],
+        metavar="N",
+        help="draw this conversation, packet by packet (--host, --port, --conversation may be repeated)",
+    )
+    group.add_argument("--resets", action="store_true", help="list every reset, and how far away it came from")
+    group.add_argument(
+        "--top",
+        type=_number(1, _MOST_LISTED),
+        default=10,
+        metavar="N",
+        help="how many servers and conversations to list (default: 10)",
+    )
+    group.add_argument("--other", metavar="FILE", help="a capture of the same traffic taken elsewhere, to compare")
+    group.add_argument("--flows", metavar="FILE", help="write every connection to a .csv, .jsonl or .parquet file")
+    group.add_argument(
+        "--trust",
+        action="append",
+        metavar="STORE",
+        help="verify captured certificates with certifi, system, or a FILE or DIR, instead of certifi and system",
+    )
+    add_report_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read, report, and return the exit status."""
+    from netdiag import flow_format
+
+    format_ = choose_format(args.format, args.output)
+    form = flow_format(args.flows) if args.flows else None
+    options = _options(args)
+    files = [*args.targets, *([args.other] if args.other else [])]
+    if files.count("-") > 1:
+        raise UsageError("stdin (-) can be read only once")
+    flows = WholeFile(args.flows) if args.flows else None
+    with Output(args.output, format_) as output, flows or contextlib.nullcontext() as rows:
+        layout = dataclasses.replace(
+            layout_for(output, args), top=args.top, resets=args.resets, conversations=tuple(args.conversation)
+        )
+        analysis, interrupted = _analyze(args, options)
+        output.write(render(analysis.report, format_, layout))
+        if flows is not None and rows is not None and form is not None:
+            _write_flows(analysis, flows, rows, form)
+    if interrupted:
+        complain("interrupted: the report is on what had been read")
+    return exit_status([analysis.report], args.fail_on, interrupted=interrupted)
+
+
+def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[CaptureAnalysis, bool]:
+    """Read with a progress bar; whether Ctrl-C ended it early."""
+    from netdiag import analyze_capture
+
+    more: dict[str, Any] = {"other": args.other} if args.other else {}
+    more |= {"trust": tuple(args.trust)} if args.trust else {}
+    color = not args.no_color and not os.environ.get("NO_COLOR")
+    with reading_progress(quiet=args.quiet, color=color) as progress, interruptible() as cancel:
+        try:
+            analysis = analyze_capture(args.targets, options, progress=progress, cancel=cancel, **more)
+        except UsageError:
+            if cancel.is_set():  # so little had come that it is no capture yet
+                raise KeyboardInterrupt from None
+            raise
+    return analysis, cancel.is_set()
+
+
+def _write_flows(analysis: CaptureAnalysis, whole: WholeFile, file: IO[bytes], form: Any) -> None:
+    from netdiag import write_flows
+
+    try:
+        write_flows(analysis.connections, file, form)
+    except OSError as error:
+        raise whole.unwritable(error) from None
+
+
+def _options(args: argparse.Namespace) -> CaptureOptions:
+    from netdiag import CaptureOptions
+
+    options = CaptureOptions(
+        hosts=tuple(args.host),
+        ports=tuple(args.port),
+        conversations=tuple(dict.fromkeys(args.conversation)),
+        resets=args.resets,
+    )
+    if args.time is None:
+        return options
+    from netdiag.cli.times import parse_range
+
+    asked = parse_range(args.time)
+    return dataclasses.replace(
+        options,
+        since_ns=asked.since,
+        until_ns=asked.until,
+        relative=asked.kind == "relative",
+        of_day=asked.kind == "of-day",
+    )
+
+
+def _host(text: str) -> str:
+    """An address as it is written canonically, or a name in lower case."""
+    bare = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]  # a zone is not on the wire
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    name = text.strip().rstrip(".").lower()
+    if not name.isascii():
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("idna").decode("ascii")
+    if not re.fullmatch(r"(?=.*[a-z])[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) or len(name) > _MAX_NAME:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is neither an address nor a name")
+    return name
+
+
+def _number(low: int, high: int) -> Callable[[str], int]:
+    """A number within limits, for argparse."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,10}", text) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"{text[:40]!r} is not a number from {low} to {high}")
+        return int(text)
+
+    return parse

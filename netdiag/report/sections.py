@@ -1,0 +1,176 @@
+"""The sections that every text report has: the verdict, the findings, the evidence, the last lines.
+
+Contract: each function writes its section to a ``Page``, and nothing when there is nothing to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
+
+from netdiag.model import Blame, Culprit, Finding, Report, Route, Severity, Status
+from netdiag.report import facts, units
+from netdiag.report.escape import LIMIT
+from netdiag.report.page import Page
+
+if TYPE_CHECKING:  # a report on a file has no ladder, and need not load it
+    from netdiag.report.ladder import Mark
+
+_BLAME: dict[Blame, str] = {
+    "this-machine": "this machine",
+    "dns": "DNS",
+    "local-network": "the local network",
+    "path-device": "a device on the path",
+    "proxy": "the proxy",
+    "tls-interceptor": "a device that intercepts TLS",
+    "server": "the server",
+    "certificate-authority": "the certificate authority",
+    "azure-service": "the Azure service",
+    "unknown": "not known",
+}
+ROUTES: dict[Route, str] = {"direct": "direct", "proxy": "through the proxy"}
+
+#: Symbol with and without UTF-8, and style.
+MARKS: dict[Mark, tuple[str, str, str]] = {
+    "ok": ("✓", "+", "green"),
+    "warning": ("⚠", "!", "yellow"),
+    "failed": ("✗", "x", "red"),
+    "not-run": ("–", "-", "dim"),
+}
+STATUS: dict[Status, tuple[str, str, str]] = {
+    "healthy": ("✓", "+", "bold green"),
+    "impaired": ("⚠", "!", "bold yellow"),
+    "failed": ("✗", "x", "bold red"),
+    "inconclusive": ("?", "?", "bold magenta"),
+}
+_SEVERITY: dict[Severity, Mark] = {Severity.ERROR: "failed", Severity.WARNING: "warning", Severity.INFO: "ok"}
+_SEVERITY_INFO = ("i", "i", "cyan")
+
+#: Steps of the reasoning behind a finding that are told without --verbose: the answer and the arithmetic.
+_DETAILS = 4
+
+#: A page of HTML is bounded in the report already; a header line is not worth more than this.
+DETAIL_LIMIT = 4 * LIMIT
+
+
+def sign(page: Page, mark: tuple[str, str, str]) -> tuple[str, str]:
+    """The symbol that the layout can show, and its style."""
+    symbol, plain, style = mark
+    return (symbol if page.layout.unicode else plain), style
+
+
+def verdict(page: Page, report: Report) -> None:
+    """The two lines that matter."""
+    said = report.verdict
+    symbol, style = sign(page, STATUS[said.status])
+    named = report.target.host in said.summary
+    summary = said.summary if named else f"{report.target.authority}: {said.summary}"
+    page.block(page.text((symbol, style), " "), page.text((summary, "bold")), "  ")
+    root = next((finding for finding in report.findings if finding.id == said.finding), None)
+    if root is not None:
+        _to_do(page, root, "  ")
+    elif said.status == "healthy":
+        page.paragraph("Nobody is to blame, and there is nothing to do.", first="  ")
+    elif said.status == "inconclusive":
+        page.paragraph("Nothing was proved either way; below stands what was not tested, and why.", first="  ")
+    if report.target.purpose:
+        page.paragraph(("Needed for: ", "bold"), report.target.purpose, first="  ")
+
+
+def _culprit(culprit: Culprit | None) -> str:
+    if culprit is None:
+        return ""
+    hop = f"hop {culprit.hop}" if culprit.hop is not None else ""
+    address = "" if culprit.address in culprit.name else culprit.address
+    parts = [part for part in (culprit.name, address, hop) if part]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def findings(page: Page, report: Report, most: int | None = None) -> None:
+    """What is wrong, in the report's order, with at most ``most`` pieces of evidence each."""
+    if not report.findings:
+        return
+    page.heading("Findings")
+    observations = {observation.id: observation for observation in report.observations}
+    for n, finding in enumerate(report.findings):
+        mark = _SEVERITY_INFO if finding.severity is Severity.INFO else MARKS[_SEVERITY[finding.severity]]
+        symbol, style = sign(page, mark)
+        is_root = n == 0 and finding.id == report.verdict.finding
+        severity = f"  {finding.severity}{', the root cause, see above' if is_root else ''}"
+        page.block(page.text("  ", (symbol, style), " "), page.text((finding.id, "bold"), severity), "    ")
+        if not is_root:
+            _advice(page, finding)
+        details = finding.details[: None if page.layout.verbose else _DETAILS]
+        for detail in details:
+            page.paragraph(f"{detail}.", first="    ", rest="      ")
+        if len(details) < len(finding.details):
+            more = len(finding.details) - len(details)
+            page.paragraph(f"and {units.counted(more, 'more sign')} (--verbose lists them)", first="    ")
+        if finding.folded:
+            page.paragraph(f"explains {', '.join(finding.folded)} too", first="    ")
+        for identifier in finding.evidence[:most]:
+            seen = observations.get(identifier)
+            said = f"  {facts.describe(seen, report.target.host)}" if seen else ""
+            page.paragraph((identifier, "cyan"), said, first="    ", rest="      ", limit=DETAIL_LIMIT)
+        if most is not None and len(finding.evidence) > most:
+            page.paragraph(f"and {len(finding.evidence) - most:,} more (--verbose lists them)", first="    ")
+
+
+def _advice(page: Page, finding: Finding) -> None:
+    page.paragraph(finding.summary, first="    ")
+    _to_do(page, finding, "    ")
+
+
+def _to_do(page: Page, finding: Finding, indent: str) -> None:
+    blamed = (_BLAME[finding.blame], _culprit(finding.culprit), ". ")
+    page.paragraph(("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy, first=indent)
+
+
+def observed(page: Page, report: Report, shown: Collection[str] = (), most: int | None = None) -> None:
+    """Every observation: the rest in a line each, or all of them in full with ``verbose``.
+
+    ``shown``: ids that the reader has met above; of the others at most ``most`` are listed.
+    """
+    told = {identifier for finding in report.findings for identifier in finding.evidence}
+    rest = [o for o in report.observations if page.layout.verbose or (o.id not in told and o.id not in shown)]
+    if not rest:
+        return
+    page.heading("Evidence" if page.layout.verbose or not told else "Other evidence")
+    for observation in rest if page.layout.verbose else rest[:most]:
+        # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
+        usual = observation.failure is not None and observation.failure.kind == "no-answer"
+        mark: Mark = "not-run" if usual else observation.outcome
+        symbol, style = sign(page, MARKS[mark])
+        lead = page.text("  ", (symbol, style), " ")
+        said = facts.describe(observation, report.target.host)
+        if not page.layout.verbose:
+            page.cropped("  ", (symbol, style), " ", (observation.id, "cyan"), f"  {said}")
+            continue
+        took = f" ({units.milliseconds(observation.took_s)})" if observation.took_s else ""
+        page.block(lead, page.text((observation.id, "cyan"), f"  {said}{took}", limit=DETAIL_LIMIT), "      ")
+        for line in facts.details(observation):
+            page.paragraph((line, "dim"), first="      ", rest="        ", limit=DETAIL_LIMIT)
+    if most is not None and len(rest) > most and not page.layout.verbose:
+        page.paragraph(f"and {len(rest) - most:,} more (--verbose lists them)", first="  ")
+
+
+def bugs(page: Page, report: Report) -> None:
+    """What went wrong in netdiag itself."""
+    if report.internal_errors:
+        page.heading("netdiag itself failed: this is a bug to report")
+        for error in report.internal_errors:
+            for line in error.splitlines():
+                page.paragraph(line, first="  ", rest="    ")
+
+
+def closing(page: Page, reports: Sequence[Report]) -> None:
+    """Where to read on, and what made this."""
+    ids = list(dict.fromkeys(report.verdict.finding for report in reports if report.verdict.finding))
+    if ids or len(reports) == 1:
+        page.blank()
+    if ids:
+        what = ids[0] if len(ids) == 1 else "ID"
+        page.paragraph((f"netdiag explain {what}", "bold"), " says more.")
+    if len(reports) == 1:
+        report = reports[0]
+        page.paragraph((f"netdiag {report.tool.version}, {units.moment(report.started)}, {report.took_s:.1f} s", "dim"))

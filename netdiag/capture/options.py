@@ -26,7 +26,7 @@ class CaptureOptions:
     #: List every connection with a reset.
     resets: bool = False
     #: How many rows of connections stay in memory; the rest goes to a temporary file.
-    live_connections: int = 48_000
+    live_connections: int = 64_000
 
     def window(self, first_ns: int) -> tuple[int | None, int | None]:
         """The first and the last moment asked for, in ns since the Unix epoch; ``first_ns``: the first packet's.

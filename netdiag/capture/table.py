@@ -1,7 +1,8 @@
 """The connection table: one row a connection, found by a hash of its ends, in bounded memory.
 
-Contract: at most ``limit`` rows are in memory. When they are full the half that has been silent longest goes to an
-unnamed temporary file, and comes back when one of its connections shows another packet. ``chunks`` gives every row.
+Contract: at most ``limit`` rows, and those of one batch, are in memory. When they are full the half that has been
+silent longest goes to an unnamed temporary file, and comes back when one of its connections shows another packet.
+``chunks`` gives every row.
 What the columns mean stands in ``connections.py``; ``[..., 0]`` of a pair belongs to the low end, 1 to the high end.
 """
 
@@ -94,6 +95,9 @@ MAX_REMEMBERED = 1 << 18
 #: The share of places in the index beyond which it grows.
 _FULL = 0.7
 
+#: About how many new rows a batch brings, for which there is room beyond the limit.
+_BATCH_ROWS = 16_384
+
 _DEAD = np.uint32(0xFFFF_FFFF)
 _RAW = np.dtype(f"V{ROW.itemsize}")
 _CHUNK = 16_384
@@ -182,7 +186,7 @@ class Table:
 
     def __init__(self, limit: int) -> None:
         self._limit = max(limit, 2)
-        self._rows = np.zeros(self._limit, ROW)  # the system gives memory only where something is written
+        self._rows = np.zeros(self._limit + _BATCH_ROWS, ROW)  # the system gives memory only where something is written
         self._hashes = np.zeros(len(self._rows), np.uint64)
         self._free: Ints = np.empty(0, np.int64)
         self._used = 0
@@ -213,9 +217,9 @@ class Table:
         self.created += len(rows)
         return self._place(rows, hashes)
 
-    def room(self, rows: int) -> None:
-        """See to it that so many rows can be added: rows may move to disk now, and places change."""
-        if self._used and self._used - len(self._free) + rows > self._limit:
+    def room(self) -> None:
+        """See to it that a batch's new rows can be added: rows may move to disk now, and places change."""
+        if self._used - len(self._free) >= self._limit:
             self._spill()
 
     def _place(self, rows: Rows, hashes: U64) -> Ints:

@@ -202,7 +202,7 @@ class Sorted:
             return None
         self.tracker = tracker
         table = tracker.table
-        table.room(len(self.starts))
+        table.room()
         places = table.find(self.hashes)
         rows = np.zeros(len(places), ROW)
         known = places >= 0

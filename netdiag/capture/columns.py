@@ -95,10 +95,6 @@ class Segments:
     def __len__(self) -> int:
         return len(self.index)
 
-    def take(self, which: Array) -> Segments:
-        """Some of them."""
-        return Segments(**{name: getattr(self, name)[which] for name in self.__slots__})
-
 
 @dataclass(slots=True)
 class Datagrams:

@@ -176,13 +176,8 @@ class _Totals:
             self.unknown_links[linktype] = self.unknown_links.get(linktype, 0) + count
 
 
-def analyze(
-    reader: Reader,
-    options: CaptureOptions | None = None,
-    *,
-    stop: Callable[[], bool] | None = None,
-) -> Analysis:
-    """Read a capture to its end, or until ``stop`` says so."""
+def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
+    """Read a capture to its end."""
     options = options or CaptureOptions()
     selection = Selection(options)
     tracker, totals = Tracker(options.live_connections), _Totals()
@@ -192,8 +187,6 @@ def analyze(
         for batch in ahead:
             totals.add(batch.columns)
             keeper.add(batch.columns, batch.track(tracker, selection.rows, keeper.choose))
-            if stop is not None and stop():
-                break
     finally:
         ahead.close()
     keeper.finish(reader.info)

@@ -13,15 +13,14 @@ import struct
 import time
 from collections.abc import Sequence
 
-import dns.message
-import dns.rcode
 import msgspec
 
 from netdiag.model import DnsObservation, Failure, FailureKind, Flow
 from netdiag.probes import failure
-from netdiag.probes.dns_message import Answer, Question, parse, read
+from netdiag.probes.dns_question import Question
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, Stream, flow_of
+from netdiag.wire.dns import Answer, parse, read
 
 #: The first wait for an answer, doubled each time: a lost datagram costs a second, as with Windows' own client.
 RESEND_S = 1.0
@@ -60,7 +59,8 @@ def ask(
 def _observation(
     question: Question, server: Address, name: str, step: Step, started: float, flow: Flow | None, configured: bool
 ) -> DnsObservation:
-    answer = _answer(question, name)
+    reply = question.reply if question.failure is None else None
+    answer = read(reply) if reply else Answer((), (), question.failure)
     return DnsObservation(
         id=f"{step.id}.{question.qtype}",
         parent=step.parent,
@@ -75,20 +75,14 @@ def _observation(
         configured=configured,
         name=name,
         qtype=question.qtype,
-        rcode=answer.rcode,
+        rcode=reply.rcode if reply else "",
         addresses=answer.addresses,
         records=answer.records,
         transport="tcp" if question.truncated else "udp",
         truncated=question.truncated,
-        recursion_available=answer.recursion_available,
+        recursion_available=reply.recursion_available if reply else True,
         attempts=question.attempts,
     )
-
-
-def _answer(question: Question, name: str) -> Answer:
-    if question.reply is not None and question.failure is None:
-        return read(question.reply, name, question.qtype)
-    return Answer(rcode="", addresses=(), records=(), recursion_available=True, failure=question.failure)
 
 
 def _exchange(net: Net, server: Address, questions: Sequence[Question], deadline: Deadline) -> Flow | None:
@@ -174,18 +168,18 @@ class _Conversation:
         """Give one datagram to the question it answers."""
         question = next((each for each in self.pending if each.matches(wire)), None)
         reply = parse(wire) if question else None
-        if question is None or (reply is not None and not question.query.is_response(reply)):
+        if question is None or (reply is not None and not question.is_answered_by(wire, reply)):
             self.strays += 1
             if self.strays >= MAX_STRAYS:
                 self.give_up()
             return
-        if reply is None:
+        if reply is None or (reply.damaged and not reply.truncated):  # a truncated message may end anywhere
             question.fail("dns-malformed", f"{len(wire)} bytes that are no DNS message")
-        elif _is_truncated(reply):
+        elif reply.truncated:
             question.truncated = True
             # Half of what is left: the other question's answer may still be on its way.
             self.ask_over_tcp(question, deadline.within(deadline.remaining() / 2))
-        elif question.edns and reply.rcode() in (dns.rcode.FORMERR, dns.rcode.NOTIMP, dns.rcode.BADVERS):
+        elif question.edns and reply.rcode in ("FORMERR", "NOTIMP", "BADVERS"):
             question.without_edns()
             self.send(question)
             return
@@ -205,14 +199,10 @@ class _Conversation:
             question.failure = failure.from_exception(error, "query over TCP")
             return
         reply = parse(wire)
-        if reply is None or _is_truncated(reply) or not question.query.is_response(reply):
+        if reply is None or reply.damaged or reply.truncated or not question.is_answered_by(wire, reply):
             question.fail("dns-malformed", f"{len(wire)} bytes over TCP that are no answer to the question")
         else:
             question.reply = reply
-
-
-def _is_truncated(reply: dns.message.Message) -> bool:
-    return bool(reply.flags & dns.flags.TC)
 
 
 def _exactly(stream: Stream, size: int, deadline: Deadline) -> bytes:

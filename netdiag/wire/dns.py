@@ -1,8 +1,8 @@
-"""DNS messages as a capture overhears them, thousands at a time: header, question, answers, EDNS.
+"""DNS messages, as probes exchange them and captures overhear them by the thousand: header, question, answers, EDNS.
 
-Contract: pure; ``parse`` returns None for what is no message and never raises. The probes use dnspython, which also
-writes messages and knows every record type; this parser reads what diagnosis needs in a tenth of its time. Values of
-record types that it does not know are in RFC 3597's generic form.
+Contract: pure; ``parse`` returns None for what is no message and never raises. dnspython knows every record type; this
+module reads and writes what diagnosis needs in a tenth of its time. Values of record types that it does not know are in
+RFC 3597's generic form.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ from netdiag.model import DnsRecord, Failure, FailureKind
 
 #: Records read of one message; a UDP answer holds some thirty addresses, one over TCP up to 4,000.
 MAX_RECORDS_READ = 512
-#: Records kept of one answer, and characters of a value, as the probes keep.
+#: Records kept of one answer: a report is read by people, and more than this tell them nothing.
 MAX_RECORDS = 64
+#: Characters of a value. An address or a name fits (a name has at most 255 octets); escapes may quadruple it.
 MAX_VALUE = 512
 #: Resolvers give up on longer chains (BIND: 11 restarts, Unbound: 11); ours also ends loops.
 MAX_CNAMES = 16
-#: Octets of a name on the wire (RFC 1035 §3.1).
+#: Octets of a name on the wire and of one label in it (RFC 1035 §3.1, §2.3.4).
 MAX_NAME = 255
+MAX_LABEL = 63
 #: Compression pointers in one name; real messages need two or three.
 MAX_JUMPS = 32
 
@@ -46,7 +48,10 @@ _TYPES: dict[int, str] = {
     65: "HTTPS",
     255: "ANY",
 }
+_QTYPES = {text: number for number, text in _TYPES.items()}
 _OPT = 41
+_IN = 1
+_RECURSION_DESIRED = 0x0100
 _RCODES: dict[int, str] = {
     0: "NOERROR",
     1: "FORMERR",
@@ -59,7 +64,14 @@ _RCODES: dict[int, str] = {
     8: "NXRRSET",
     9: "NOTAUTH",
     10: "NOTZONE",
+    11: "DSOTYPENI",
     16: "BADVERS",
+    17: "BADKEY",
+    18: "BADTIME",
+    19: "BADMODE",
+    20: "BADNAME",
+    21: "BADALG",
+    22: "BADTRUNC",
     23: "BADCOOKIE",
 }
 _BY_RCODE: dict[str, FailureKind] = {
@@ -81,12 +93,17 @@ _EXTENDED_ERRORS = (
 
 #: Id, flags, and the counts of the four sections (RFC 1035 §4.1.1).
 _HEADER = struct.Struct("!6H")
+#: Octets before the question.
+HEADER = _HEADER.size
 _PLAIN_LABEL = re.compile(rb"[0-9A-Za-z_-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message with one question. ``name`` is as sent, without the root's dot; the records are the answer's."""
+    """One message. ``name`` is as sent, without the root's dot; the records are the answer's.
+
+    A server that understood no question may answer without one: ``name`` and ``qtype`` are then empty.
+    """
 
     id: int
     response: bool
@@ -112,27 +129,52 @@ class Answer:
     failure: Failure | None
 
 
+def question(name: str, qtype: str) -> bytes:
+    """The question section for a name in A-label form. Raises ``ValueError`` for a name that DNS cannot carry."""
+    wire = b""
+    for label in name.encode("ascii").removesuffix(b".").split(b"."):
+        if not 0 < len(label) <= MAX_LABEL:
+            raise ValueError(f"A DNS label is > {MAX_LABEL} octets long." if label else "A DNS label is empty.")
+        wire += bytes((len(label),)) + label
+    if len(wire) >= MAX_NAME:
+        raise ValueError(f"A DNS name is > {MAX_NAME} octets long.")
+    return wire + struct.pack("!BHH", 0, _QTYPES[qtype], _IN)
+
+
+def query(number: int, asked: bytes, payload: int = 0) -> bytes:
+    """A query that carries a ``question``; with a ``payload``, EDNS offers to take datagrams of so many bytes."""
+    edns = struct.pack("!BHHIH", 0, _OPT, payload, 0, 0) if payload else b""  # RFC 6891 §6.1.2
+    return _HEADER.pack(number, _RECURSION_DESIRED, 1, 0, 0, 1 if payload else 0) + asked + edns
+
+
 def parse(wire: bytes) -> Message | None:
-    """The message in ``wire``; None when it is none, or no standard query (RFC 1035 §4.1.1) with one question."""
-    if len(wire) < 17:
+    """The message in ``wire``; None when it is none, or no standard query (RFC 1035 §4.1.1).
+
+    A query has one question, and a reply the same one, or none.
+    """
+    if len(wire) < HEADER:
         return None
     number, flags, questions, *counts = _HEADER.unpack_from(wire)
-    if questions != 1 or flags & 0x7800:
+    response = flags & 0x8000 != 0
+    if questions > 1 or not (questions or response) or flags & 0x7800:
         return None
     reader = _Reader(wire)
-    try:
-        name, at = reader.name(12)
-    except ValueError:
-        return None
-    if at + 4 > len(wire):
-        return None
-    qtype = wire[at] << 8 | wire[at + 1]
+    name, qtype, at = "", "", HEADER
+    if questions:
+        try:
+            name, at = reader.name(at)
+        except ValueError:
+            return None
+        if at + 4 > len(wire):
+            return None
+        number_of_type = wire[at] << 8 | wire[at + 1]
+        qtype, at = _TYPES.get(number_of_type, f"TYPE{number_of_type}"), at + 4
     records: list[DnsRecord] = []
-    rcode, damaged, response = flags & 0x0F, False, flags & 0x8000 != 0
+    rcode, damaged = flags & 0x0F, False
     reasons: tuple[str, ...] = ()
     if response:
         try:
-            rcode, reasons = reader.records(at + 4, counts, records, rcode)
+            rcode, reasons = reader.records(at, counts, records, rcode)
         except ValueError:
             damaged = True
     return Message(
@@ -143,7 +185,7 @@ def parse(wire: bytes) -> Message | None:
         recursion_available=flags & 0x0080 != 0,
         rcode=_RCODES.get(rcode, f"RCODE{rcode}"),
         name=name,
-        qtype=_TYPES.get(qtype, f"TYPE{qtype}"),
+        qtype=qtype,
         records=tuple(records),
         reasons=reasons,
         damaged=damaged,
@@ -179,7 +221,7 @@ class _Reader:
                 continue
             label = wire[at + 1 : at + 1 + length]
             size += 1 + length
-            if length > 63 or len(label) < length or size > MAX_NAME:
+            if length > MAX_LABEL or len(label) < length or size > MAX_NAME:
                 break
             labels.append(label.decode("ascii") if _PLAIN_LABEL.fullmatch(label) else _escaped(label))
             at += 1 + length

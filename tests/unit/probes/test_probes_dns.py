@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from netdiag.model import DnsObservation
 from netdiag.probes import dns as probe
-from netdiag.probes.dns_message import MAX_RECORDS, MAX_VALUE, Question, parse, read
+from netdiag.probes.dns_question import Question
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, Net, Step
+from netdiag.wire.dns import MAX_RECORDS, MAX_VALUE, Answer, parse, read
 from tests.listener import Listener
 
 NAME = "a.example"
@@ -96,6 +97,12 @@ def reply_to(query: dns.message.Message, *records: str, rcode: str = "NOERROR", 
     for record in records:
         reply.answer.append(dns.rrset.from_text(*record.split(" ", 4)))  # type: ignore[arg-type] # the TTL may be text
     return reply
+
+
+def answer_in(reply: dns.message.Message) -> Answer:
+    parsed = parse(reply.to_wire())
+    assert parsed is not None
+    return read(parsed)
 
 
 def qtype(query: dns.message.Message) -> str:
@@ -317,6 +324,13 @@ def test_garbage_with_the_right_id_is_malformed(serve: Callable[..., Server]) ->
     assert found.failure.kind == "dns-malformed"
 
 
+def test_an_answer_that_ends_early_is_malformed(serve: Callable[..., Server]) -> None:
+    server = serve(lambda query, tcp: [reply_to(query, *CHAIN, FINAL[qtype(query)]).to_wire()[:-12]])
+    found = ask(server.address)["A"]
+    assert found.failure is not None
+    assert (found.failure.kind, found.records) == ("dns-malformed", ())
+
+
 def test_nothing_but_garbage_is_malformed_not_silent(serve: Callable[..., Server]) -> None:
     found = ask(serve(lambda query, tcp: [b"!"]).address, seconds=0.3)["A"]
     assert found.failure is not None
@@ -348,14 +362,14 @@ def test_what_is_kept_of_an_answer_is_bounded() -> None:
     reply = reply_to(query)
     many = [f"192.0.{i // 250}.{i % 250}" for i in range(300)]
     reply.answer.append(dns.rrset.from_text("a.example.", 1, "IN", "A", *many))
-    answer = read(reply, NAME, "A")
+    answer = answer_in(reply)
     assert len(answer.records) == len(answer.addresses) == MAX_RECORDS
 
 
 def test_a_circle_of_aliases_ends() -> None:
     query = dns.message.make_query(NAME, "A")
     reply = reply_to(query, "a.example. 1 IN CNAME b.example.", "b.example. 1 IN CNAME a.example.")
-    answer = read(reply, NAME, "A")
+    answer = answer_in(reply)
     assert answer.failure is not None
     assert answer.failure.kind == "no-answer"
     assert len(answer.records) == 2
@@ -363,7 +377,7 @@ def test_a_circle_of_aliases_ends() -> None:
 
 def test_an_address_of_another_name_is_not_an_answer() -> None:
     reply = reply_to(dns.message.make_query(NAME, "A"), "evil.example. 1 IN A 192.0.2.66")
-    assert read(reply, NAME, "A").addresses == ()
+    assert answer_in(reply).addresses == ()
 
 
 HEADER = dns.message.make_query(NAME, "A", id=7).to_wire()
@@ -376,10 +390,10 @@ def test_any_bytes_are_an_answer_or_none(noise: bytes, keep_question: bool, coun
     reply = parse(wire)
     if reply is None:
         return
-    question = Question.about(NAME, "A")
-    question.query.is_response(reply)
-    answer = read(reply, NAME, "A")
-    assert (answer.failure is None) == bool(answer.addresses)
+    Question.about(NAME, "A").is_answered_by(wire, reply)
+    answer = read(reply)
+    if reply.qtype in ("A", "AAAA"):
+        assert (answer.failure is None) == bool(answer.addresses)
     assert all(len(record.value) <= MAX_VALUE for record in answer.records)
 
 
@@ -390,4 +404,30 @@ def test_any_damage_to_a_real_answer_is_survived(position: int, value: int, cut:
     wire[position % len(wire)] = value
     reply = parse(bytes(wire[: max(1, len(wire) - cut)]))
     if reply is not None:
-        read(reply, NAME, "A")
+        read(reply)
+
+
+@pytest.mark.parametrize(
+    ("name", "type_", "flags", "rcode", "answers"),
+    [
+        (NAME, "A", dns.flags.QR, "NOERROR", True),
+        ("A.eXample", "A", dns.flags.QR, "NOERROR", True),
+        (NAME, "A", 0, "NOERROR", False),
+        (NAME, "AAAA", dns.flags.QR, "NOERROR", False),
+        ("b.example", "A", dns.flags.QR, "NOERROR", False),
+        (None, "A", dns.flags.QR, "NOERROR", False),
+        (None, "A", dns.flags.QR, "NXDOMAIN", False),
+        (None, "A", dns.flags.QR, "SERVFAIL", True),
+    ],
+)
+def test_what_answers_a_question(name: str | None, type_: str, flags: int, rcode: str, answers: bool) -> None:
+    question = Question.about(NAME, "A")
+    message = dns.message.make_query(name or NAME, type_, id=int.from_bytes(question.wire[:2], "big"))
+    message.flags = dns.flags.Flag(flags)
+    message.set_rcode(dns.rcode.from_text(rcode))
+    if name is None:
+        message.question.clear()
+    parsed = parse(message.to_wire())
+    assert (parsed is not None and question.is_answered_by(message.to_wire(), parsed)) == answers
+    asked = dns.message.from_wire(question.wire)
+    assert asked.is_response(message) == answers  # dnspython says the same

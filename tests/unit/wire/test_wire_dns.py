@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdiag.probes import dns_message
 from netdiag.wire import dns as wire
+from tests import slow_dns
 
 NAME = "wu2.frontend.clouddatahub.net"
 
@@ -50,12 +50,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_reads_what_the_probes_read(case):
+def test_it_reads_what_dnspython_reads(case):
     data = CASES[case].to_wire()  # in an order of its own
     message = dns.message.from_wire(data)
     question = message.question[0]
     qtype = dns.rdatatype.to_text(question.rdtype)
-    expected = dns_message.read(message, question.name.to_text(), qtype)
+    expected = slow_dns.read(message, question.name.to_text(), qtype)
     parsed = wire.parse(data)
     assert parsed
     assert parsed.response
@@ -82,7 +82,7 @@ def test_the_server_says_why():
     failure = wire.read(parsed).failure
     assert failure
     assert (failure.kind, failure.detail) == ("servfail", "SERVFAIL, dnssec bogus (no keys)")
-    assert failure == dns_message.read(other, NAME, "A").failure
+    assert failure == slow_dns.read(other, NAME, "A").failure
 
 
 def test_extended_errors_are_named_as_dnspython_names_them():
@@ -105,6 +105,45 @@ def test_a_question():
     parsed = wire.parse(query.to_wire())
     assert parsed
     assert (parsed.response, parsed.id, parsed.name, parsed.qtype) == (False, query.id, NAME, "HTTPS")
+
+
+@pytest.mark.parametrize("name", [NAME, "a", "UPPER.example", "xn--9ca.example", "a.example.", "a" * 63 + ".b_c"])
+@pytest.mark.parametrize("qtype", ["A", "AAAA", "CNAME", "HTTPS"])
+@pytest.mark.parametrize("payload", [0, 1232])
+def test_queries_are_written_as_dnspython_writes_them(name, qtype, payload):
+    expected = dns.message.make_query(name, qtype, use_edns=0 if payload else False, payload=payload, id=0xBEEF)
+    assert wire.query(0xBEEF, wire.question(name, qtype), payload) == expected.to_wire()
+
+
+LONGEST = ".".join(["a" * 63] * 3 + ["a" * 61])
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", ".a", "a..b", "a..", "a" * 64, LONGEST + "a", "b." + LONGEST, "\u00e9.example"]
+)
+def test_names_that_dns_cannot_carry(name):
+    with pytest.raises(ValueError, match=r"label|name|ascii"):
+        wire.question(name, "A")
+
+
+def test_the_longest_name():
+    assert len(wire.question(LONGEST, "A")) == wire.MAX_NAME + 4
+
+
+@pytest.mark.parametrize("rcode", [*range(11), 11, *range(16, 24)])
+def test_response_codes_are_named_as_dnspython_names_them(rcode):
+    parsed = whole(
+        b"\x12\x34\x80" + bytes((rcode & 15,)) + bytes(7) + b"\1" + b"\0\0\x29\4\xd0" + bytes((rcode >> 4,)) + bytes(5)
+    )
+    assert parsed.rcode == dns.rcode.to_text(dns.rcode.Rcode(rcode))
+
+
+def test_an_answer_without_the_question():
+    parsed = whole(b"\x12\x34\x81\x85" + bytes(8))
+    assert (parsed.response, parsed.name, parsed.qtype, parsed.rcode) == (True, "", "", "REFUSED")
+    failure = wire.read(parsed).failure
+    assert failure
+    assert failure.kind == "dns-refused"
 
 
 def test_cut_anywhere():
@@ -135,6 +174,7 @@ def test_truncated():
     [
         b"",
         bytes(12),
+        b"\x12\x34\x80\x00\0\2\0\0\0\0\0\0\x01a\0\0\1\0\1\x01a\0\0\1\0\1",  # two questions
         b"\x12\x34\x28\x00\0\1\0\0\0\0\0\0\x01a\0\0\1\0\1",  # an update (RFC 2136)
         b"\x12\x34\x80\x00\0\1\0\0\0\0\0\0\xc0\x0c\0\1\0\1",  # a name that points to itself
         b"\x12\x34\x80\x00\0\1\0\0\0\0\0\0\x40a\0\0\1\0\1",  # a label type that does not exist

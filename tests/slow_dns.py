@@ -1,17 +1,11 @@
-"""DNS messages: one question with its id, and what an answer to it says.
-
-Contract: bytes and values only, no socket, no clock. Answers are hostile: every reader here is bounded, and raises
-nothing but what its docstring names.
-"""
+"""What an answer says about a name, read with dnspython: the oracle for ``netdiag.wire.dns``."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import dns.edns
-import dns.exception
 import dns.flags
 import dns.message
 import dns.name
@@ -21,17 +15,7 @@ import dns.rdatatype
 import dns.rrset
 
 from netdiag.model import DnsRecord, Failure, FailureKind
-
-#: What fits a UDP datagram on every path without fragments (dnsflagday.net/2020, RFC 9715 §3.1).
-EDNS_PAYLOAD = 1232
-#: Resolvers give up on longer chains too (BIND: 11 restarts, Unbound: 11); ours also ends loops.
-MAX_CNAMES = 16
-#: A report is read by people: more records than this tell them nothing.
-MAX_RECORDS = 64
-#: An A, AAAA or CNAME value fits (a name has at most 255 octets); escapes may quadruple it.
-MAX_VALUE = 512
-
-_TC = 0x02  # in the third octet of the header (RFC 1035 §4.1.1)
+from netdiag.wire.dns import MAX_CNAMES, MAX_RECORDS, MAX_VALUE
 
 _BY_RCODE: dict[dns.rcode.Rcode, FailureKind] = {
     dns.rcode.NXDOMAIN: "nxdomain",
@@ -39,68 +23,6 @@ _BY_RCODE: dict[dns.rcode.Rcode, FailureKind] = {
     dns.rcode.REFUSED: "dns-refused",
     dns.rcode.NOTAUTH: "dns-refused",
 }
-
-
-@dataclass(kw_only=True)
-class Question:
-    """One question on its way: the query, how often it was sent, and what became of it."""
-
-    qtype: str
-    query: dns.message.QueryMessage
-    edns: bool = True
-    attempts: int = 0
-    reply: dns.message.Message | None = None
-    failure: Failure | None = None
-    truncated: bool = False
-    took_s: float = 0.0
-    wire: bytes = field(default=b"")
-
-    @classmethod
-    def about(cls, name: str, qtype: str) -> Question:
-        """A question with a random id (RFC 5452 §4.3). Raises ``ValueError`` for a name that DNS cannot carry."""
-        try:
-            query = dns.message.make_query(
-                dns.name.from_text(name), qtype, use_edns=0, payload=EDNS_PAYLOAD, id=secrets.randbits(16)
-            )
-            return cls(qtype=qtype, query=query, wire=query.to_wire())
-        except (dns.exception.DNSException, UnicodeError) as error:
-            raise ValueError(f"not a name that DNS can carry: {str(error) or type(error).__name__}") from error
-
-    @property
-    def pending(self) -> bool:
-        """Neither answered nor failed yet."""
-        return self.reply is None and self.failure is None
-
-    def without_edns(self) -> None:
-        """Ask as before 1999: some servers and firewalls know no EDNS (RFC 6891 §7)."""
-        self.edns = False
-        self.query.use_edns(False)
-        self.wire = self.query.to_wire()
-
-    def fail(self, kind: FailureKind, detail: str) -> None:
-        """End it with a failure of the query."""
-        self.failure = Failure(kind=kind, step="query", detail=detail)
-
-    def matches(self, wire: bytes) -> bool:
-        """Whether ``wire`` carries this question's id. Everything else can only be judged after parsing it."""
-        return wire[:2] == self.wire[:2]
-
-
-def parse(wire: bytes) -> dns.message.Message | None:
-    """The message in ``wire``, None when it is none. A truncated message may end anywhere: its header is enough."""
-    try:
-        return dns.message.from_wire(wire, ignore_trailing=True)
-    except (dns.exception.DNSException, ValueError, IndexError):  # the last two: hostile record data
-        if len(wire) >= 12 and wire[2] & _TC:
-            return _question_of(wire)
-        return None
-
-
-def _question_of(wire: bytes) -> dns.message.Message | None:
-    try:
-        return dns.message.from_wire(wire, ignore_trailing=True, question_only=True)
-    except (dns.exception.DNSException, ValueError, IndexError):
-        return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ import contextlib
 import functools
 import ipaddress
 import ssl
+import threading
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,6 +53,14 @@ _REFUSALS = frozenset({"protocol_version", "handshake_failure", "insufficient_se
 _FATAL = 2
 
 
+#: Bytes that are taken from an engine at once.
+_PIECE = 65536
+#: Held by whoever works with an engine, which never waits for the network. pyOpenSSL lets go of the interpreter at each
+#: of the hundred calls that make a handshake; with many handshakes at once, every call would end in a switch to another
+#: thread and later back, which takes longer than the call itself.
+_ENGINE = threading.Lock()
+
+
 @dataclass
 class _Notes:
     """What the info callback saw on one connection."""
@@ -72,7 +81,7 @@ def _on_info(conn: SSL.Connection, where: int, value: int) -> None:
             notes.sent_alert = name
         elif not notes.fatal:
             notes.alert, notes.fatal = name, value >> 8 == _FATAL
-    elif b"read server certificate request" in conn.get_state_string():
+    elif where & SSL.SSL_CB_LOOP and b"read server certificate request" in conn.get_state_string():
         notes.certificate_requested = True
 
 
@@ -96,11 +105,12 @@ class _Pipe:
     def __init__(self, stream: Stream, context: SSL.Context, sni: str) -> None:
         self.stream = stream
         self.notes = _Notes()
-        self.conn = SSL.Connection(context, None)
-        self.conn.set_app_data(self.notes)
-        self.conn.set_connect_state()
-        if sni:
-            self.conn.set_tlsext_host_name(sni.encode("ascii"))
+        with _ENGINE:
+            self.conn = SSL.Connection(context, None)
+            self.conn.set_app_data(self.notes)
+            self.conn.set_connect_state()
+            if sni:
+                self.conn.set_tlsext_host_name(sni.encode("ascii"))
         self.sent = 0
         self.received = 0
         self.head = b""
@@ -109,11 +119,14 @@ class _Pipe:
         """Send what the engine has written."""
         while True:
             try:
-                data = self.conn.bio_read(65536)
+                with _ENGINE:
+                    data = self.conn.bio_read(_PIECE)
             except SSL.WantReadError:
                 return
             self.stream.send(data, deadline)
             self.sent += len(data)
+            if len(data) < _PIECE:
+                return
 
     def fill(self, deadline: Deadline) -> bool:
         """Give the engine the next bytes received; False when the peer has closed."""
@@ -122,7 +135,8 @@ class _Pipe:
             self.head += data[: MAX_BANNER - len(self.head)]
         self.received += len(data)
         if data:
-            self.conn.bio_write(data)
+            with _ENGINE:
+                self.conn.bio_write(data)
         return bool(data)
 
     def last_words(self, deadline: Deadline) -> None:
@@ -130,8 +144,8 @@ class _Pipe:
         soon = deadline.within(CLOSE_S)
         with contextlib.suppress(SSL.Error, OSError, EOFError):
             while self.fill(soon):
-                with contextlib.suppress(SSL.WantReadError):
-                    while self.conn.recv(65536):
+                with contextlib.suppress(SSL.WantReadError), _ENGINE:
+                    while self.conn.recv(_PIECE):
                         pass
 
     @property
@@ -140,6 +154,12 @@ class _Pipe:
         if not self.head or (self.head[0] in _RECORD_TYPES and self.head[1:2] in (b"", b"\x03")):
             return ""
         return self.head.decode("latin-1")
+
+    def agreed(self) -> tuple[str, str, str]:
+        """Version, cipher suite and ALPN protocol of a completed handshake."""
+        conn = self.conn
+        alpn = conn.get_alpn_proto_negotiated().decode("latin-1")
+        return conn.get_protocol_version_name(), conn.get_cipher_name() or "", alpn
 
     def chain(self) -> tuple[bytes, ...]:
         """The certificates that came, leaf first, as far as they are within bounds."""
@@ -172,7 +192,8 @@ class TlsStream:
         pipe, rest = self._pipe, memoryview(data)
         while rest:
             try:
-                rest = rest[pipe.conn.send(rest[:65536].tobytes()) :]
+                with _ENGINE:
+                    rest = rest[pipe.conn.send(rest[:_PIECE].tobytes()) :]
             except SSL.WantReadError:  # renegotiation: the peer has to speak first
                 if not pipe.fill(deadline):
                     raise ConnectionResetError("the peer closed the connection") from None
@@ -195,7 +216,8 @@ class TlsStream:
         pipe = self._pipe
         while True:
             try:
-                return pipe.conn.recv(limit)
+                with _ENGINE:
+                    return pipe.conn.recv(limit)
             except SSL.WantReadError:
                 pipe.flush(deadline)
                 if not pipe.fill(deadline):
@@ -210,7 +232,7 @@ class TlsStream:
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(SSL.Error, OSError, EOFError):
+        with contextlib.suppress(SSL.Error), _ENGINE:
             self._pipe.conn.shutdown()
         with contextlib.suppress(SSL.Error, OSError, EOFError):
             self._pipe.flush(Deadline(CLOSE_S))
@@ -241,11 +263,14 @@ def handshake(
     flow = stream.flow
     pipe = _Pipe(stream, _context(*offered, 0 if purpose == "legacy-versions" else 1), sni)
     failure = _shake(pipe, deadline)
-    conn, done = pipe.conn, failure is None
+    done, took_s = failure is None, watch.took_s
+    with _ENGINE:
+        version, cipher, alpn = pipe.agreed() if done else ("", "", "")
+        chain = pipe.chain()
     observation = TlsObservation(
         **step._asdict(),
         started=watch.started,
-        took_s=watch.took_s,
+        took_s=took_s,
         outcome="ok" if done else "failed",
         failure=failure,
         flow=flow,
@@ -254,10 +279,10 @@ def handshake(
         purpose=purpose,
         server_name=sni,
         offered=offered,
-        version=conn.get_protocol_version_name() if done else "",
-        cipher=(conn.get_cipher_name() or "") if done else "",
-        alpn=conn.get_alpn_proto_negotiated().decode("latin-1") if done else "",
-        chain=pipe.chain(),
+        version=version,
+        cipher=cipher,
+        alpn=alpn,
+        chain=chain,
         alert=pipe.notes.alert,
         client_certificate_requested=pipe.notes.certificate_requested,
         bytes_sent=pipe.sent,
@@ -280,7 +305,8 @@ def _shake(pipe: _Pipe, deadline: Deadline) -> Failure | None:
     while True:
         done = False
         try:
-            pipe.conn.do_handshake()
+            with _ENGINE:
+                pipe.conn.do_handshake()
             done = True
         except SSL.WantReadError:
             pass

@@ -6,8 +6,10 @@ read as its users do (hosts(5), and the comment in Windows' own file): an addres
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from collections.abc import Iterator
+from pathlib import Path
 
 from netdiag.model import DnsObservation, Failure
 from netdiag.probes import failure
@@ -30,10 +32,10 @@ def hosts_entries(machine: Machine, name: str, step: Step) -> DnsObservation:
     failed: Failure | None = None
     addresses: tuple[str, ...] = ()
     try:
-        with machine.hosts_file.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        addresses = addresses_in(data[:MAX_BYTES], name)
-        if len(data) > MAX_BYTES and not addresses:
+        told = machine.hosts_file.stat()
+        hosts, whole = _read(machine.hosts_file, told.st_mtime_ns, told.st_size)
+        addresses = hosts.get(_canonical(name.encode("utf-8", errors="replace")), ())
+        if not whole and not addresses:
             failed = Failure(kind="unknown", step="read", detail=f"only the first {MAX_BYTES} bytes were read")
     except FileNotFoundError:
         pass
@@ -52,11 +54,24 @@ def hosts_entries(machine: Machine, name: str, step: Step) -> DnsObservation:
     )
 
 
-def addresses_in(data: bytes, name: str) -> tuple[str, ...]:
-    """Every address that a hosts file gives for ``name``, each once, in the file's order. Never raises."""
-    wanted = _canonical(name.encode("utf-8", errors="replace"))
-    found = (address for address, names in _entries(data) if wanted in names)
-    return tuple(dict.fromkeys(found))[:MAX_ADDRESSES]
+@functools.lru_cache(maxsize=1)
+def _read(path: Path, _modified_ns: int, _size: int) -> tuple[dict[bytes, tuple[str, ...]], bool]:
+    """Every name in the file with its addresses, and whether that is all of it. Raises ``OSError``, ``ValueError``.
+
+    Read once for many targets; when it was modified and its size are there to read a changed file again.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    return addresses_by_name(data[:MAX_BYTES]), len(data) <= MAX_BYTES
+
+
+def addresses_by_name(data: bytes) -> dict[bytes, tuple[str, ...]]:
+    """Every address that a hosts file gives for a name, each once, in the file's order. Never raises."""
+    found: dict[bytes, dict[str, None]] = {}
+    for address, names in _entries(data):
+        for name in names:
+            found.setdefault(name, {})[address] = None
+    return {name: tuple(addresses)[:MAX_ADDRESSES] for name, addresses in found.items()}
 
 
 def _entries(data: bytes) -> Iterator[tuple[str, frozenset[bytes]]]:

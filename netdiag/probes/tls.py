@@ -16,8 +16,10 @@ import functools
 import ipaddress
 import ssl
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from OpenSSL import SSL, crypto
 
@@ -25,6 +27,8 @@ from netdiag.model import Failure, Flow, HandshakePurpose, TlsObservation
 from netdiag.probes.failure import from_exception
 from netdiag.probes.net import Address, Deadline, SocketStream, Step, Stopwatch, Stream
 from netdiag.wire.alert import TlsAlertError, TlsMalformedError, alert_meaning, alert_name
+
+T = TypeVar("T")
 
 __all__ = ["TlsAlertError", "TlsMalformedError", "TlsStream", "handshake", "system_handshake"]
 
@@ -111,32 +115,45 @@ class _Pipe:
             self.conn.set_connect_state()
             if sni:
                 self.conn.set_tlsext_host_name(sni.encode("ascii"))
+        #: Received, and not yet read by the engine; written by it, and not yet sent.
+        self.unread = self.unsent = b""
         self.sent = 0
         self.received = 0
         self.head = b""
 
+    def run(self, work: Callable[[], T]) -> T | None:
+        """What ``work`` with the engine returns, None when the peer has to speak first. Raises ``SSL.Error``.
+
+        The engine reads what was received before, and whatever it has to say is there for ``flush`` afterwards.
+        """
+        with _ENGINE:
+            try:
+                if self.unread:
+                    self.conn.bio_write(self.unread)
+                    self.unread = b""
+                return work()
+            except SSL.WantReadError:
+                return None
+            finally:
+                with contextlib.suppress(SSL.WantReadError):  # it has nothing to say
+                    while len(piece := self.conn.bio_read(_PIECE)) == _PIECE:
+                        self.unsent += piece
+                    self.unsent += piece
+
     def flush(self, deadline: Deadline) -> None:
         """Send what the engine has written."""
-        while True:
-            try:
-                with _ENGINE:
-                    data = self.conn.bio_read(_PIECE)
-            except SSL.WantReadError:
-                return
+        data, self.unsent = self.unsent, b""
+        if data:
             self.stream.send(data, deadline)
             self.sent += len(data)
-            if len(data) < _PIECE:
-                return
 
     def fill(self, deadline: Deadline) -> bool:
-        """Give the engine the next bytes received; False when the peer has closed."""
+        """Receive the next bytes for the engine; False when the peer has closed."""
         data = self.stream.receive(deadline)
         if len(self.head) < MAX_BANNER:
             self.head += data[: MAX_BANNER - len(self.head)]
         self.received += len(data)
-        if data:
-            with _ENGINE:
-                self.conn.bio_write(data)
+        self.unread += data
         return bool(data)
 
     def last_words(self, deadline: Deadline) -> None:
@@ -144,9 +161,8 @@ class _Pipe:
         soon = deadline.within(CLOSE_S)
         with contextlib.suppress(SSL.Error, OSError, EOFError):
             while self.fill(soon):
-                with contextlib.suppress(SSL.WantReadError), _ENGINE:
-                    while self.conn.recv(_PIECE):
-                        pass
+                while self.run(lambda: self.conn.recv(_PIECE)):
+                    pass
 
     @property
     def not_tls(self) -> str:
@@ -154,6 +170,11 @@ class _Pipe:
         if not self.head or (self.head[0] in _RECORD_TYPES and self.head[1:2] in (b"", b"\x03")):
             return ""
         return self.head.decode("latin-1")
+
+    def shake(self) -> bool:
+        """Take the handshake as far as it goes; True when it is done."""
+        self.conn.do_handshake()
+        return True
 
     def agreed(self) -> tuple[str, str, str]:
         """Version, cipher suite and ALPN protocol of a completed handshake."""
@@ -191,14 +212,15 @@ class TlsStream:
         """
         pipe, rest = self._pipe, memoryview(data)
         while rest:
+            piece = rest[:_PIECE].tobytes()
             try:
-                with _ENGINE:
-                    rest = rest[pipe.conn.send(rest[:_PIECE].tobytes()) :]
-            except SSL.WantReadError:  # renegotiation: the peer has to speak first
-                if not pipe.fill(deadline):
-                    raise ConnectionResetError("the peer closed the connection") from None
+                taken = pipe.run(partial(pipe.conn.send, piece))
             except SSL.Error as error:
                 raise self._broken(error) from error
+            if taken is not None:
+                rest = rest[taken:]
+            elif not pipe.fill(deadline):  # renegotiation: the peer has to speak first
+                raise ConnectionResetError("the peer closed the connection")
             try:
                 pipe.flush(deadline)
             except OSError:
@@ -216,24 +238,24 @@ class TlsStream:
         pipe = self._pipe
         while True:
             try:
-                with _ENGINE:
-                    return pipe.conn.recv(limit)
-            except SSL.WantReadError:
-                pipe.flush(deadline)
-                if not pipe.fill(deadline):
-                    return b""
+                data = pipe.run(lambda: pipe.conn.recv(limit))
             except SSL.ZeroReturnError:
                 return b""
             except SSL.Error as error:
                 raise self._broken(error) from error
+            if data is not None:
+                return data
+            pipe.flush(deadline)
+            if not pipe.fill(deadline):
+                return b""
 
     def close(self) -> None:
         """Send close_notify if that is possible at once, and close the stream below."""
         if self._closed:
             return
         self._closed = True
-        with contextlib.suppress(SSL.Error), _ENGINE:
-            self._pipe.conn.shutdown()
+        with contextlib.suppress(SSL.Error):
+            self._pipe.run(self._pipe.conn.shutdown)
         with contextlib.suppress(SSL.Error, OSError, EOFError):
             self._pipe.flush(Deadline(CLOSE_S))
         self._pipe.stream.close()
@@ -303,13 +325,8 @@ def _sni(name: str) -> str:
 def _shake(pipe: _Pipe, deadline: Deadline) -> Failure | None:
     """Drive the engine until the handshake is done or cannot be."""
     while True:
-        done = False
         try:
-            with _ENGINE:
-                pipe.conn.do_handshake()
-            done = True
-        except SSL.WantReadError:
-            pass
+            done = pipe.run(pipe.shake)
         except SSL.Error as error:
             with contextlib.suppress(OSError, EOFError):  # our own alert
                 pipe.flush(deadline)

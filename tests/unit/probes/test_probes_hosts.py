@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdiag.probes.hosts import MAX_BYTES, addresses_in, hosts_entries
+from netdiag.probes.hosts import MAX_BYTES, addresses_by_name, hosts_entries
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Step
 
@@ -31,18 +31,34 @@ STEP = Step("dns.hosts")
     ],
 )
 @pytest.mark.parametrize("name", ["a.example", "A.EXAMPLE."])
-def test_addresses_of_a_name(text: bytes, expected: tuple[str, ...], name: str) -> None:
-    assert addresses_in(text, name) == expected
+def test_addresses_of_a_name(text: bytes, expected: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(text)
+    assert hosts_entries(Machine(hosts_file=path), name, STEP).addresses == expected
 
 
-@given(st.binary(max_size=400), st.text(max_size=20))
-def test_any_file_can_be_read(data: bytes, name: str) -> None:
-    assert isinstance(addresses_in(data, name), tuple)
+@given(st.binary(max_size=400))
+def test_any_file_can_be_read(data: bytes) -> None:
+    assert all(addresses_by_name(data).values())
+
+
+@given(st.text(max_size=20))
+def test_any_name_can_be_looked_for(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "hosts"
+    path.write_bytes(b"10.0.0.1 a.example\n")
+    assert hosts_entries(Machine(hosts_file=path), name, STEP).outcome == "ok"
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    for address in ("10.0.0.1", "10.0.0.23", "2001:db8::4"):
+        path.write_text(f"{address} a.example\n")
+        assert hosts_entries(Machine(hosts_file=path), "a.example", STEP).addresses == (address,)
 
 
 @given(st.binary(max_size=200).filter(lambda data: b"a.example" not in data.lower()))
 def test_an_entry_is_found_whatever_stands_before_and_after(noise: bytes) -> None:
-    assert addresses_in(noise + b"\n10.0.0.1 a.example\n" + noise, "a.example") == ("10.0.0.1",)
+    assert addresses_by_name(noise + b"\n10.0.0.1 a.example\n" + noise)[b"a.example"] == ("10.0.0.1",)
 
 
 def test_observation(tmp_path: Path) -> None:

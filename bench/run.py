@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -21,7 +22,10 @@ LIMIT_S = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What one process took. ``files`` is the most descriptors it was seen to hold, 0 where /proc is missing."""
+    """What one command took, with the processes that it started itself where /proc tells of them.
+
+    ``files`` is the most descriptors that they were seen to hold together, 0 without /proc.
+    """
 
     seconds: float
     status: int
@@ -72,12 +76,14 @@ def watched(command: Sequence[str]) -> Usage:
     with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(command, env=environment(), stdout=output, stderr=errors)
-        files = 0
+        files, peaks = 0, dict[int, float]()
         while True:
             pid, status, used = os.wait4(process.pid, os.WNOHANG)
             if pid:
                 break
-            files = max(files, _open_files(process.pid))
+            family = _family(process.pid)
+            files = max(files, sum(map(_open_files, family)))
+            peaks.update((member, _peak_mb(member)) for member in family)
             if time.perf_counter() - start > LIMIT_S:
                 process.kill()
             time.sleep(0.05)
@@ -88,7 +94,7 @@ def watched(command: Sequence[str]) -> Usage:
         return Usage(
             seconds=seconds,
             status=process.returncode,
-            peak_mb=_mib(used.ru_maxrss),
+            peak_mb=max(_mib(used.ru_maxrss), sum(peaks.values())),
             files=files,
             output=output.read(),
             errors=errors.read(),
@@ -98,6 +104,23 @@ def watched(command: Sequence[str]) -> Usage:
 def _mib(peak: int) -> float:
     """Linux counts in KiB, macOS in bytes (getrusage(2) of each)."""
     return peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+
+
+def _family(pid: int) -> tuple[int, ...]:
+    """The process and those that its first thread started."""
+    try:
+        return (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return (pid,)
+
+
+def _peak_mb(pid: int) -> float:
+    """What a process has held at most, up to now."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
 
 
 def _open_files(pid: int) -> int:

@@ -114,7 +114,12 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         writer = _writer(format_, output, layout_for(output, args), wanted, progress)
         with progress, interruptible() as cancel:
             found = diagnose_endpoints(
-                wanted.targets, options=options, command=command, cancel=cancel, progress=progress.reached
+                wanted.targets,
+                options=options,
+                command=command,
+                cancel=cancel,
+                progress=progress.reached,
+                processes=os.cpu_count() or 1,
             )
             complete = _collect(found, writer, progress, cancel)
         writer.end()

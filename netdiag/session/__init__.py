@@ -1,4 +1,4 @@
-"""Runs the probes in ladder order, then the rules. The only threads and deadlines of netdiag are here.
+"""Runs the probes in ladder order, then the rules. The only threads, processes and deadlines are here.
 
 target.py      what the user typed -> Target
 options.py     the user's choices
@@ -8,6 +8,7 @@ resolution.py  one name, asked everywhere at once
 secure.py      TLS, its controls, the chain
 judgement.py   rules, verdict, report
 fleet.py       many targets at once
+helper.py      another process that takes a share of them
 captures.py    capture files instead of a live network
 """
 

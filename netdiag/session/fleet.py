@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
 from netdiag.model import Report, Rung, Target, UsageError
 from netdiag.probes import names
@@ -19,8 +20,15 @@ from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import preload
 from netdiag.session.target import parse_server, parse_target
 
+if TYPE_CHECKING:
+    from netdiag.session.helper import Helper
+
 #: Targets under way at once. Each holds a handful of sockets and threads, so this bounds both.
 MAX_AT_ONCE = 100
+#: Fewer targets than these take less time than another process needs to start.
+MIN_SHARE = 50
+#: Each holds its own copy of the libraries, the trust stores and the reports: some 80 MB.
+MAX_PROCESSES = 4
 #: How often the waiting thread looks whether the user has had enough, in seconds.
 _TICK_S = 0.1
 
@@ -59,12 +67,20 @@ def diagnose_endpoints(
     command: str = "endpoint",
     cancel: threading.Event | None = None,
     progress: Progress | None = None,
+    processes: int = 1,
+    at_once: int | None = None,
 ) -> Iterator[Report]:
     """The reports of several targets, each as soon as it is ready.
 
-    ``progress`` is called with a target and the rung that it has reached, from several threads.
+    ``progress`` is called with a target and the rung that it has reached, from several threads. Many targets are
+    divided among up to ``processes`` processes, this one included; ``progress`` hears of its share alone. A ``machine``
+    or a store of the caller's own cannot be handed to others: then there is one process. However many there are,
+    ``at_once`` targets (default: ``MAX_AT_ONCE``) are under way at a time.
     """
-    options, machine = options or Options(), machine or Machine()
+    options = options or Options()
+    if machine or not isinstance(options.trust, tuple):
+        processes = 1
+    machine = machine or Machine()
     if not 0 < options.timeout_s <= MAX_TIMEOUT_S:
         raise UsageError(f"a timeout of {options.timeout_s} s is not above 0 and at most {MAX_TIMEOUT_S:.0f}")
     added = tuple(parse_server(text) for text in options.resolvers)
@@ -94,8 +110,12 @@ def diagnose_endpoints(
         )
         return Run(context, command)
 
-    fleet = _Fleet(parsed, start, cancel)
+    shares = max(1, min(processes, MAX_PROCESSES, len(parsed) // MIN_SHARE))
+    fleet = _Fleet(len(parsed), start, cancel, max(1, (at_once or MAX_AT_ONCE) // shares))
     try:
+        for share in range(1, shares):
+            fleet.share(parsed[share::shares], options, command)
+        fleet.add(parsed[::shares])
         waiting.wait(_FIRST_WAIT_S)
         preload(options.until)
         carry_out(lambda: _load_trust(options, machine), trust)
@@ -119,19 +139,33 @@ def _servers(machine: Machine, added: Sequence[Address]) -> Servers:
 
 
 class _Fleet:
-    """Runs under way, at most ``MAX_AT_ONCE`` at a time."""
+    """Runs under way, at most ``at_once`` at a time, and the helpers that have as many each."""
 
-    def __init__(self, targets: Sequence[Target], start: Callable[[Target], Run], cancel: threading.Event) -> None:
+    def __init__(self, count: int, start: Callable[[Target], Run], cancel: threading.Event, at_once: int) -> None:
         self._start = start
         self._cancel = cancel
-        self._count = len(targets)
+        self._at_once = at_once
+        self._count = count
         self._waiting: queue.SimpleQueue[Target] = queue.SimpleQueue()
         self._finished: queue.SimpleQueue[Report] = queue.SimpleQueue()
         self._running: set[Run] = set()
         self._stopped = False
+        self._workers: list[Future[None]] = []
+        self._helpers: list[Helper] = []
+
+    def add(self, targets: Sequence[Target]) -> None:
+        """Diagnose these here."""
         for target in targets:
             self._waiting.put(target)
-        self._workers = [spawn(self._work) for _ in range(min(MAX_AT_ONCE, len(targets)))]
+        self._workers += [spawn(self._work) for _ in range(min(self._at_once, len(targets)))]
+
+    def share(self, targets: Sequence[Target], options: Options, command: str) -> None:
+        """Have these diagnosed by another process, as far as it does."""
+        from netdiag.session.helper import Helper
+
+        self._helpers.append(
+            Helper(targets, options, command, at_once=self._at_once, finished=self._finished.put, left=self.add)
+        )
 
     def reports(self) -> Iterator[Report]:
         """Each report as soon as it is ready."""
@@ -148,6 +182,8 @@ class _Fleet:
         """Begin nothing more and end what is under way; nobody waits for its reports."""
         self._stopped = True
         self._cancel_runs()
+        for helper in self._helpers:
+            helper.stop()
 
     def _work(self) -> None:
         while not self._stopped:
@@ -164,6 +200,8 @@ class _Fleet:
     def _cancel_runs(self) -> None:
         for run in tuple(self._running):
             run.cancel()
+        for helper in self._helpers:
+            helper.cancel()
 
 
 def _get(finished: queue.SimpleQueue[Report]) -> Report | None:

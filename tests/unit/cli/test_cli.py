@@ -30,7 +30,8 @@ class FakeSession:
         self.calls = []
         self.before = {}
 
-    def __call__(self, targets, *, options, command, cancel, progress):
+    def __call__(self, targets, *, options, command, cancel, progress, processes):
+        assert processes >= 1
         self.calls.append((targets, options, command))
         for target in targets:
             progress(target, "dns")

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import BinaryIO, NoReturn
 
 from netdiag.model import Report, Target
 from netdiag.probes.threads import spawn
@@ -87,26 +88,37 @@ class Helper:
             process.kill()  # after its last report it has nothing to do
 
 
-def main() -> None:
-    """Be a helper: the process is over at the end."""
+def main() -> NoReturn:
+    """Be a helper."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent hears it too, and says what is to be done
-    out, sys.stdout = sys.stdout.buffer, sys.stderr  # a library that prints something must not get between reports
-    targets, options, command, at_once = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own process
+    status = 1
+    try:
+        # What is read from "/dev/stdin", or printed by a library, must not get into the conversation.
+        told = os.fdopen(os.dup(0), "rb")
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        out, sys.stdout = sys.stdout.buffer, sys.stderr
+        _help(told, out)
+        status = 0
+    finally:
+        os._exit(status)  # a thread still listens to the parent, others may hang in the system's resolver
+
+
+def _help(told: BinaryIO, out: BinaryIO) -> None:
+    targets, options, command, at_once = pickle.load(told)  # noqa: S301 - written by our own process
     cancel = threading.Event()
-    threading.Thread(target=lambda: _obey(cancel), daemon=True).start()
+
+    def obey() -> None:
+        if told.read(1) == _CANCEL:
+            cancel.set()
+            told.read(1)
+        os._exit(1)  # the parent is gone
+
+    spawn(obey)
     from netdiag.session.fleet import diagnose_endpoints
 
     for report in diagnose_endpoints(targets, options=options, command=command, cancel=cancel, at_once=at_once):
         pickle.dump(report, out)
         out.flush()
-    os._exit(0)  # a thread still reads stdin, others may hang in the system's resolver
-
-
-def _obey(cancel: threading.Event) -> None:
-    if sys.stdin.buffer.read(1) == _CANCEL:
-        cancel.set()
-        sys.stdin.buffer.read(1)
-    os._exit(1)  # nobody is there to read a report
 
 
 if __name__ == "__main__":

@@ -79,6 +79,12 @@ def test_what_cannot_be_a_helper_leaves_everything(monkeypatch: pytest.MonkeyPat
     assert parent.reports == []
 
 
+def test_a_helper_does_not_take_the_conversation_for_a_file() -> None:
+    parent = Parent()
+    parent.start(Options(proxy="none", until="dns", trust=("/dev/stdin",)))
+    assert tuple(parent.left.get(timeout=LIMIT_S)) == TARGETS
+
+
 def test_a_helper_that_breaks_down_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
     stand_in(monkeypatch, "report(targets[:2]); out.write(b'half a rep'); out.flush(); read.read()")
     parent = Parent()

@@ -19,6 +19,7 @@ from netdiag.capture.ahead import Ahead
 from netdiag.capture.columns import Columns
 from netdiag.capture.decoding import Decoder
 from netdiag.capture.exhibits import Capture
+from netdiag.capture.judging import MARKS
 from netdiag.capture.keeper import Keeper
 from netdiag.capture.names import Names
 from netdiag.capture.observe import names_in
@@ -27,8 +28,9 @@ from netdiag.capture.packets import FileInfo, Reader
 from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, openings
 from netdiag.capture.selection import Selection
 from netdiag.capture.services import MAX_NAMES, Services
+from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows, Table
-from netdiag.capture.tracker import MARKS, Sorted, Tracker
+from netdiag.capture.tracker import Tracker
 from netdiag.model import CaptureObservation, Connection, ServiceObservation
 
 #: How many comments and other words of the file a report repeats.
@@ -180,16 +182,16 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     """Read a capture to its end."""
     options = options or CaptureOptions()
     selection = Selection(options)
-    tracker, totals = Tracker(options.live_connections), _Totals()
-    keeper = Keeper(options, tracker)
+    keeper, totals = Keeper(options), _Totals()
+    tracker = Tracker(options.live_connections, selection.rows if selection.of_connections else None, keeper.choose)
     ahead = Ahead(_sorted(reader, selection))
     try:
         for batch in ahead:
             totals.add(batch.columns)
-            keeper.add(batch.columns, batch.track(tracker, selection.rows, keeper.choose))
+            keeper.add(batch.columns, tracker.track(batch))
     finally:
         ahead.close()
-    keeper.finish(reader.info)
+    keeper.finish(reader.info, tracker)
     services = Services()
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
     sums = dict.fromkeys(("syn", "syn_ack", "fin", "rst", *MARKS), 0)

@@ -33,11 +33,12 @@ from netdiag.capture.exhibits import (
     Exhibit,
     IcmpSeen,
 )
+from netdiag.capture.judging import CAPTURED_TWICE, MARKS
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Ints, Process
 from netdiag.capture.rows import block, client_side, connections
 from netdiag.capture.table import Rows, both, pick
-from netdiag.capture.tracker import CAPTURED_TWICE, MARKS, Grouped, Tracker
+from netdiag.capture.tracker import Tracked, Tracker
 from netdiag.model import Connection, Segment
 from netdiag.wire import icmp
 
@@ -80,9 +81,8 @@ _REOPENED = 1
 class Keeper:
     """What is kept of one capture."""
 
-    def __init__(self, options: CaptureOptions, tracker: Tracker) -> None:
+    def __init__(self, options: CaptureOptions) -> None:
         self._asked = np.array(sorted(options.conversations), np.int64)
-        self._tracker = tracker
         self._kept: list[_Kept | None] = []
         #: Exhibits of connections that may yet be answered.
         self._unanswered: set[int] = set()
@@ -128,10 +128,10 @@ class Keeper:
         rows["exhibit"][chosen] = len(self._kept) + np.arange(len(chosen))
         self._kept += [_Kept(limit) for _ in range(len(chosen))]
 
-    def add(self, columns: Columns, grouped: Grouped | None) -> None:
+    def add(self, columns: Columns, tracked: Tracked | None) -> None:
         """Keep what matters of one batch."""
-        if grouped is not None:
-            self._keep(columns, grouped)
+        if tracked is not None:
+            self._keep(tracked)
         self._dns(columns)
         for messages in columns.icmp:
             for at in range(min(len(messages.index), MAX_ICMP - len(self.capture.icmp))):
@@ -139,34 +139,33 @@ class Keeper:
                 if error is not None:
                     self.capture.icmp.append(error)
 
-    def _keep(self, columns: Columns, grouped: Grouped) -> None:
-        exhibits = grouped.rows["exhibit"]
-        groups = np.flatnonzero(exhibits >= 0)
-        if not len(groups):
+    def _keep(self, tracked: Tracked) -> None:
+        exhibits = tracked.rows["exhibit"]
+        chosen = np.flatnonzero(exhibits >= 0)
+        if not len(chosen):
             return
-        rows = pick(grouped.rows, groups)
+        rows = pick(tracked.rows, chosen)
         keepers, wanted = [], []
-        for n, group in enumerate(groups.tolist()):
-            kept = self._kept[int(exhibits[group])]
+        for n, connection in enumerate(chosen.tolist()):
+            kept = self._kept[int(exhibits[connection])]
             if kept is None:
                 continue
             kept.row = rows[n : n + 1]
-            span = grouped.span(group)
             room = max(kept.first_limit - len(kept.first), 0)
-            places = np.arange(span.start, span.stop)
+            places = tracked.batch.all.in_file_order(connection)
             if len(places) > room + LAST_PACKETS:
                 places = np.concatenate((places[:room], places[-LAST_PACKETS:]))
             keepers.append((kept, room, len(places)))
             wanted.append(places)
-        packets = iter(self._packets(columns, grouped, np.concatenate(wanted))) if wanted else iter(())
+        packets = iter(self._packets(tracked, np.concatenate(wanted))) if wanted else iter(())
         for kept, room, count in keepers:
             of_kept = list(islice(packets, count))
             kept.first += of_kept[:room]
             kept.last.extend(of_kept[room:])
 
-    def _packets(self, columns: Columns, grouped: Grouped, wanted: Ints) -> list[Packet]:
-        s, batch = columns.segments, columns.batch
-        at = grouped.order[wanted]
+    def _packets(self, tracked: Tracked, wanted: Ints) -> list[Packet]:
+        s, batch = tracked.batch.columns.segments, tracked.batch.columns.batch
+        at = tracked.batch.order[wanted]
         data = batch.data
         header = s.tcp[at] + 20
         ends = np.minimum(header + np.maximum(s.header[at].astype(np.int64) - 20, 0), s.end[at])
@@ -178,10 +177,10 @@ class Keeper:
             self._payload += keep
             payloads.append(data[start : start + keep].tobytes())
         columns_ = (
-            batch.first_frame + s.index[at], grouped.time[wanted], s.side[at], s.flags[at], s.seq[at], s.ack[at],
+            batch.first_frame + s.index[at], batch.time_ns[s.index[at]], s.side[at], s.flags[at], s.seq[at], s.ack[at],
             s.length[at], s.window[at], s.ttl[at], s.ip_id[at], s.df[at], s.version[at],
         )  # fmt: skip
-        marks = grouped.marks[wanted].tolist()
+        marks = tracked.marks[wanted].tolist()
         return list(zip(*(column.tolist() for column in columns_), options, marks, payloads, strict=True))
 
     def _dns(self, columns: Columns) -> None:
@@ -199,16 +198,16 @@ class Keeper:
             for at in taken.tolist():
                 self.capture.dns.append(errors.datagram(batch, messages, at))
 
-    def finish(self, info: FileInfo) -> None:
+    def finish(self, info: FileInfo, tracker: Tracker) -> None:
         """The capture has ended: make the exhibits, and join what belongs together."""
-        self.capture.icmp = self._joined(self.capture.icmp)
-        self._owned(info)
+        self.capture.icmp = self._joined(self.capture.icmp, tracker)
+        self._owned(info, tracker)
         for exhibit in sorted(self._unanswered)[self._room[_REOPENED] :]:
             self._kept[exhibit] = None
         there = [(kept, kept.row) for kept in self._kept if kept is not None and kept.row is not None]
         if there:
             rows = np.concatenate([row for _, row in there])
-            typed = connections(rows, self._tracker.names)
+            typed = connections(rows, tracker.names)
             clients = client_side(rows).tolist()
             for (kept, row), connection, client in zip(there, typed, clients, strict=True):
                 self.capture.exhibits.append(self._exhibit(kept, row, connection, client))
@@ -229,7 +228,7 @@ class Keeper:
             (len(opening) or len(kept.first)) if omitted else 0,
         )
 
-    def _joined(self, seen: list[IcmpSeen]) -> list[IcmpSeen]:
+    def _joined(self, seen: list[IcmpSeen], tracker: Tracker) -> list[IcmpSeen]:
         """With the number of the connection that each quotes."""
         tcp = [n for n, error in enumerate(seen) if error.quoted_protocol == 6]
         if not tcp:
@@ -238,17 +237,17 @@ class Keeper:
             [(seen[n].quoted_source, seen[n].quoted_source_port) for n in tcp],
             [(seen[n].quoted_destination, seen[n].quoted_destination_port) for n in tcp],
         )
-        places = self._tracker.table.find(hashes)
+        places = tracker.table.find(hashes)
         joined = list(seen)
         for n, place in zip(tcp, places.tolist(), strict=True):
             if place >= 0:
-                number = int(self._tracker.table.take(np.array([place]))["number"][0])
+                number = int(tracker.table.take(np.array([place]))["number"][0])
                 error = joined[n] = replace(seen[n], connection=number)
                 words = f"{icmp.words(error.version, error.type, error.code)}, from {error.source}"
                 self.notes.setdefault(number, (words, ""))
         return joined
 
-    def _owned(self, info: FileInfo) -> None:
+    def _owned(self, info: FileInfo, tracker: Tracker) -> None:
         """Programs by connection, where the file tells them."""
         if not info.processes:
             return
@@ -258,8 +257,8 @@ class Keeper:
             if each.local_port
         }
         by_frame = {frame: info.processes[n] for frame, n in info.process_of_frame.items() if n < len(info.processes)}
-        for rows in self._tracker.table.chunks():
-            columns = block(rows, self._tracker.names)
+        for rows in tracker.table.chunks():
+            columns = block(rows, tracker.names)
             for n, number in enumerate(columns["number"]):
                 client = (columns["client"][n], columns["client_port"][n])
                 server = (columns["server"][n], columns["server_port"][n])

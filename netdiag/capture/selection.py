@@ -55,6 +55,11 @@ class Selection:
         for start, end in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True):
             yield _part(batch, start, end)
 
+    @property
+    def of_connections(self) -> bool:
+        """Whether not every connection is asked for."""
+        return bool(self._options.ports or self._options.hosts)
+
     def rows(self, rows: Rows) -> Bools:
         """Which new connections are asked for."""
         chosen = np.ones(len(rows), bool)

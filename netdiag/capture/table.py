@@ -109,6 +109,13 @@ def pick(rows: Rows, which: npt.NDArray[np.generic]) -> Rows:
     return picked
 
 
+def repeat(row: Rows, count: int) -> Rows:
+    """``count`` times the one row."""
+    rows = np.empty(count, ROW)
+    rows.view(_RAW)[:] = row.view(_RAW)
+    return rows
+
+
 def store(rows: Rows, which: npt.NDArray[np.generic], values: Rows) -> None:
     """Write rows over some others, each in one piece."""
     rows.view(_RAW)[which] = values.view(_RAW)

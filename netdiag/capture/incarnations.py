@@ -1,0 +1,75 @@
+"""Port reuse: where, within one batch, a SYN begins another connection of the same ends (see ``connections.py``)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from netdiag.capture.columns import ACK, LOOSE, SYN
+from netdiag.capture.packets import Ints
+from netdiag.capture.sorting import Sorted
+from netdiag.capture.table import Rows
+
+
+def cuts(batch: Sorted, rows: Rows) -> list[Ints]:
+    """Of each SYN that begins another connection: its segment and all that follow in the old one, as positions."""
+    found = []
+    for connection in _suspects(batch, rows):
+        places = batch.all.in_file_order(connection)
+        found += [places[n:] for n in _splits(batch, places, rows[connection], connection)]
+    return found
+
+
+def _suspects(batch: Sorted, rows: Rows) -> list[int]:
+    """Connections with a SYN that may not be their own, found without looking at each packet in turn."""
+    s = batch.all
+    at = s.syns
+    run = s.run[at]
+    connection = run >> 1
+    based = rows["has_base"].reshape(-1)[run]
+    first = batch.first[connection]
+    begun = (s.seq[at] == s.seq[first]) & (run == s.run[first])  # by a SYN of the same side and number, or by this one
+    begun &= (s.flags[first] & SYN) != 0
+    own = np.where(based, rows["base"].reshape(-1)[run] == s.seq[at], begun)
+    if batch.odd is not None:
+        own &= (batch.odd[at] == 0) & (batch.odd[first] == 0)
+    if len(s.syn_acks):
+        moving = np.zeros(len(rows), bool)
+        moving[_moving(batch, rows)] = True
+        own &= ~moving[connection]
+    own |= (at == first) & ~based  # what begins a connection cannot reuse it
+    return sorted(set(connection[~own].tolist()))
+
+
+def _moving(batch: Sorted, rows: Rows) -> Ints:
+    """Connections with a SYN-ACK that moves a base: its number is not the known one, or not another SYN-ACK's."""
+    s = batch.all
+    at = s.syn_acks
+    run = s.run[at]
+    moving = rows["has_base"].reshape(-1)[run] & (rows["base"].reshape(-1)[run] != s.seq[at])
+    connection, seq = run >> 1, s.seq[at]
+    moving[1:] |= (connection[1:] == connection[:-1]) & (seq[1:] != seq[:-1])
+    found: Ints = connection[moving]
+    return found
+
+
+def _splits(batch: Sorted, places: Ints, row: np.void, connection: int) -> list[int]:
+    """Where new incarnations begin within one connection, packet by packet."""
+    s = batch.all
+    base: list[int | None] = [int(row["base"][side]) if row["has_base"][side] else None for side in (0, 1)]
+    odd = [0] * len(places) if batch.odd is None else batch.odd[places].tolist()
+    sides = (s.run[places] - 2 * connection).tolist()
+    columns = (column[places].tolist() for column in (s.flags, s.seq, s.ack))
+    splits = []
+    for n, (side, flag, seq, ack) in enumerate(zip(sides, *columns, strict=True)):
+        if flag & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
+            splits.append(n)
+            base = [None, None]
+        if flag & (SYN | ACK) == SYN | ACK and base[side] is not None:
+            base[side] = seq
+        if odd[n] & LOOSE:
+            continue
+        if base[side] is None:
+            base[side] = seq if flag & SYN else (seq - 1) & 0xFFFF_FFFF
+        if flag & ACK and base[1 - side] is None:
+            base[1 - side] = (ack - 1) & 0xFFFF_FFFF
+    return splits

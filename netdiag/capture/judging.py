@@ -1,0 +1,276 @@
+"""Marks each segment against what its connection showed before it: the terms of ``connections.py``, on whole runs.
+
+What a side's ``next`` was before each of its packets is a running maximum along its run. Nearly every packet is the one
+expected: what is told of the others is worked out for them alone. Rows carry the state from batch to batch.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from netdiag.capture.columns import ACK, FIN, RST, SYN, Bools
+from netdiag.capture.packets import Ints
+from netdiag.capture.sorting import Runs
+from netdiag.capture.table import Rows
+
+#: Sooner than this after the newest data, an old segment was overtaken on the way, not sent again. Wireshark's limit.
+REORDERED_NS = 3_000_000
+
+#: Marks of a segment, as bits.
+MARKS = (
+    "retransmissions",
+    "out_of_order",
+    "duplicate_acks",
+    "zero_windows",
+    "keep_alives",
+    "previous_lost",
+    "acked_unseen",
+)
+_RETRANSMISSION, _OUT_OF_ORDER, _DUPLICATE_ACK, _ZERO_WINDOW, _KEEP_ALIVE, _PREVIOUS_LOST, _ACKED_UNSEEN = (
+    np.uint8(1 << bit) for bit in range(len(MARKS))
+)
+CAPTURED_TWICE = 1 << len(MARKS)
+
+#: Room between the running values of neighbouring runs, and "nothing yet" below every value of its own.
+_SPACE = 34
+_NONE = -(1 << 33)
+_KNOWN = -(1 << 32)
+#: Numbers further apart than this have no order that holds for all of a run (RFC 1982 §3.2).
+_FAR = 1 << 30
+
+U32 = npt.NDArray[np.uint32]
+Marks = npt.NDArray[np.uint8]
+
+
+def judge(segments: Runs, rows: Rows) -> Marks:
+    """The marks of each segment; the rows' state (``next``, ``advanced``, ``signature``) is carried on."""
+    judging = _Judging(segments, rows)
+    judging.mark_unexpected()
+    judging.mark_duplicate_acks()
+    judging.mark_zero_windows()
+    judging.mark_acked_unseen()
+    judging.mark_captured_twice()
+    judging.judge_leaping()
+    judging.remember()
+    return judging.marks
+
+
+class _Judging:
+    """Values of a run are numbers above its ``reference``, plus its number among ``held`` times 2 ** ``_SPACE``.
+
+    ``begin``: where each segment begins, ``own``: its side's ``next`` before it, ``reached``: after it.
+    """
+
+    def __init__(self, s: Runs, rows: Rows) -> None:
+        self.s, self.rows = s, rows
+        self.marks = np.zeros(len(s), np.uint8)
+        self.had = rows["has_next"].reshape(-1)[s.held]
+        self.reference: U32 = np.where(self.had, rows["next"].reshape(-1)[s.held], s.seq[s.starts])
+        self.above = (s.seq - np.repeat(self.reference, s.sizes)).view(np.int32)
+        self.offset = np.repeat(np.arange(len(s.held)) << _SPACE, s.sizes)
+        self.begin = self.offset + self.above
+        #: What each takes of the sequence numbers.
+        self.total = s.length + ((s.flags & FIN) + (s.flags >> 1 & 1))
+        self.reached, self.own = self._running()
+        self.ahead = self.begin - self.own
+        self.raises = np.flatnonzero(self.reached > self.own)
+        self.same_answer = self._same_answer()
+
+    def _running(self) -> tuple[Ints, Ints]:
+        s = self.s
+        floor = (np.arange(len(s.held)) << _SPACE) + np.where(self.had, 0, _NONE)
+        reached = self.begin + self.total
+        resets = np.flatnonzero(s.flags & RST)
+        reached[resets] = self.offset[resets] + _NONE
+        reached[s.starts] = np.maximum(reached[s.starts], floor)
+        np.maximum.accumulate(reached, out=reached)
+        own = np.empty_like(reached)
+        own[1:] = reached[:-1]
+        own[s.starts] = floor
+        return reached, own
+
+    def _same_answer(self) -> Bools:
+        """Whether acknowledgement and window equal those of that side's previous packet, wherever that was."""
+        s = self.s
+        same = np.empty(len(s), bool)
+        same[1:] = (s.ack[1:] == s.ack[:-1]) & (s.window[1:] == s.window[:-1])
+        last = self.rows["signature"].reshape(-1, 2)[s.held]
+        same[s.starts] = (
+            self.rows["has_last"].reshape(-1)[s.held]
+            & (last[:, 0] & np.uint64(0xFFFF_FFFF) == s.ack[s.starts])
+            & (last[:, 1] >> np.uint64(32) & np.uint64(0xFFFF) == s.window[s.starts])
+        )
+        return same
+
+    def _advanced(self, at: Ints) -> Ints:
+        """When the ``next`` that each of ``at`` is behind was reached."""
+        return self._raised(np.searchsorted(self.raises, at) - 1, self.s.run[at])
+
+    def _raised(self, slot: Ints, run: Ints) -> Ints:
+        """When the raise number ``slot`` happened; what the row knows where that was not in this run."""
+        before = self.rows["advanced"].reshape(-1)[run]
+        if not len(self.raises):
+            return before
+        place = self.raises[slot]
+        return np.where((slot >= 0) & (place >= self.s.bounds[run]), self.s.time[place], before)
+
+    # The marks
+
+    def mark_unexpected(self) -> None:
+        """Segments that begin elsewhere than where their side's next was expected."""
+        s = self.s
+        at = np.flatnonzero(self.ahead)
+        at = at[self.own[at] > self.offset[at] + _KNOWN]
+        if not len(at):
+            return
+        flags, ahead, total = s.flags[at], self.ahead[at], self.total[at]
+        keep_alive = (flags & (SYN | FIN | RST) == 0) & (s.length[at] <= 1) & (ahead == -1)
+        old = (ahead < 0) & (total > 0) & (flags & RST == 0) & ~keep_alive
+        early = old & (flags & SYN == 0) & (ahead + total < 0)
+        early[early] = s.time[at[early]] - self._advanced(at[early]) < REORDERED_NS
+        lost = (ahead > 0) & (flags & (SYN | RST) == 0)
+        self.marks[at] = (
+            keep_alive * _KEEP_ALIVE | (old & ~early) * _RETRANSMISSION | early * _OUT_OF_ORDER | lost * _PREVIOUS_LOST
+        )
+
+    def mark_duplicate_acks(self) -> None:
+        """ACKs without payload that say the same again."""
+        at = np.flatnonzero(self.same_answer & (self.total == 0))
+        at = at[(self.s.flags[at] & (ACK | RST) == ACK) & (self.ahead[at] == 0)]
+        self.marks[at] |= _DUPLICATE_ACK
+
+    def mark_zero_windows(self) -> None:
+        """Windows that are closed."""
+        at = np.flatnonzero(self.s.window == 0)
+        self.marks[at[self.s.flags[at] & (SYN | FIN | RST) == 0]] |= _ZERO_WINDOW
+
+    def mark_acked_unseen(self) -> None:
+        """ACKs of what the other side had not sent before, as far as the capture shows.
+
+        An ACK that repeats what its side's packet before it acknowledged need not be asked about again, unless that
+        one was about something unseen or far away: what the other side has reached only grows.
+        """
+        s = self.s
+        acks = (s.flags & (ACK | RST)) == ACK
+        changed = np.empty(len(s), bool)
+        changed[1:] = (s.ack[1:] != s.ack[:-1]) | ~acks[:-1]
+        changed[s.starts] = True
+        at = np.flatnonzero(changed & acks)
+        unseen, open_ = self._unseen(at)
+        if open_.any():
+            again = np.flatnonzero(acks & ~changed)
+            again = again[open_[np.searchsorted(at, again) - 1]]
+            self.marks[again[self._unseen(again)[0]]] |= _ACKED_UNSEEN
+        self.marks[at[unseen]] |= _ACKED_UNSEEN
+
+    def _unseen(self, at: Ints) -> tuple[Bools, Bools]:
+        """Which acknowledge what was unseen; and of which that may change without a change of their number."""
+        s, rows = self.s, self.rows
+        other = s.run[at] ^ 1
+        slot = np.zeros(len(s.bounds), np.int64)
+        slot[s.held] = np.arange(len(s.held))
+        place = s.since(other, s.index[at]) - 1
+        inside = place >= s.bounds[other]
+        value = self.reached[place] - (slot[other] << _SPACE)
+        known = np.where(inside, value > _KNOWN, rows["has_next"].reshape(-1)[other])
+        reached = np.where(
+            inside, self.reference[slot[other]] + value.astype(np.uint32), rows["next"].reshape(-1)[other]
+        )
+        gap = (s.ack[at] - reached).view(np.int32)
+        unseen = known & (gap > 0)
+        return unseen, unseen | np.where(known, gap < -_FAR, s.bounds[other + 1] > s.bounds[other])
+
+    def mark_captured_twice(self) -> None:
+        """Copies of their side's previous packet; nothing else is told of them."""
+        s = self.s
+        at = np.flatnonzero(self.same_answer[1:] & (s.seq[1:] == s.seq[:-1])) + 1
+        for column in (s.run, s.ip_id, s.flags, s.length):
+            at = at[column[at - 1] == column[at]]
+        last = self.rows["signature"].reshape(-1, 2)[s.held]
+        again = self.same_answer[s.starts]
+        again[again] = (last[again] == _signature(s, s.starts[again])).all(axis=1)
+        at = np.concatenate((at, s.starts[again]))
+        marked = s.ip_id[at] != 0
+        self.unmarked = at[~marked & (self.total[at] > 0) & (s.flags[at] & RST == 0)]
+        soon = s.time[self.unmarked] - self._advanced(self.unmarked) < REORDERED_NS
+        self.marks[at[marked]] = self.marks[self.unmarked[soon]] = CAPTURED_TWICE
+
+    # Numbers without a common order
+
+    def judge_leaping(self) -> None:
+        """Judge again, packet by packet, the connections whose numbers leap so far that no reference orders them."""
+        self.leaping: dict[int, tuple[list[int], list[int]]] = {}
+        if self.above.max() <= _FAR and self.above.min() >= -_FAR:
+            return
+        far = (np.abs(self.above.astype(np.int64)) > _FAR) & (self.s.flags & RST == 0)
+        unmarked = frozenset(self.unmarked.tolist())
+        for connection in sorted(set((self.s.run[far] >> 1).tolist())):
+            self.leaping[connection] = self._one_by_one(connection, unmarked)
+
+    def _one_by_one(self, connection: int, unmarked: frozenset[int]) -> tuple[list[int], list[int]]:
+        """Returns each side's ``next`` and when it was reached. ``unmarked``: see ``mark_captured_twice``."""
+        s, row = self.s, self.rows[connection]
+        nexts: list[int | None] = [int(row["next"][side]) if row["has_next"][side] else None for side in (0, 1)]
+        advanced = [int(row["advanced"][side]) for side in (0, 1)]
+        for n in s.in_file_order(connection).tolist():
+            side, flags, length = int(s.run[n]) & 1, int(s.flags[n]), int(s.length[n])
+            seq, time, size = int(s.seq[n]), int(s.time[n]), int(self.total[n])
+            if n in unmarked:
+                self.marks[n] = CAPTURED_TWICE if time - advanced[side] < REORDERED_NS else 0
+            if self.marks[n] & CAPTURED_TWICE:
+                continue
+            plain = not flags & (SYN | FIN | RST)
+            marks = _ZERO_WINDOW if not s.window[n] and plain else np.uint8(0)
+            own, other = nexts[side], nexts[1 - side]
+            if own is not None:
+                ahead = _serial(seq - own)
+                if ahead == -1 and length <= 1 and plain:
+                    marks |= _KEEP_ALIVE
+                elif ahead < 0 and size and not flags & RST:
+                    inside = _serial(seq + size - own) < 0 and not flags & SYN
+                    marks |= _OUT_OF_ORDER if inside and time - advanced[side] < REORDERED_NS else _RETRANSMISSION
+                elif ahead > 0 and not flags & (SYN | RST):
+                    marks |= _PREVIOUS_LOST
+                elif ahead == 0 and flags & (ACK | RST) == ACK and not size and self.same_answer[n]:
+                    marks |= _DUPLICATE_ACK
+            if flags & (ACK | RST) == ACK and other is not None and _serial(int(s.ack[n]) - other) > 0:
+                marks |= _ACKED_UNSEEN
+            self.marks[n] = marks
+            if not flags & RST and (own is None or _serial(seq + size - own) > 0):
+                nexts[side], advanced[side] = (seq + size) & 0xFFFF_FFFF, time
+        return [number or 0 for number in nexts], advanced
+
+    # The next batch
+
+    def remember(self) -> None:
+        """Carry the state on."""
+        s, rows = self.s, self.rows
+        connection, side = s.held >> 1, s.held & 1
+        rows["advanced"][connection, side] = self._raised(np.searchsorted(self.raises, s.lasts, "right") - 1, s.held)
+        value = self.reached[s.lasts] - (np.arange(len(s.held)) << _SPACE)
+        has = value > _KNOWN
+        rows["next"][connection[has], side[has]] = self.reference[has] + value[has].astype(np.uint32)
+        rows["has_next"][connection, side] |= has
+        rows["signature"][connection, side] = _signature(s, s.lasts)
+        rows["has_last"][connection, side] = True
+        for leaping, (nexts, advanced) in self.leaping.items():
+            rows["next"][leaping], rows["advanced"][leaping] = nexts, advanced
+
+
+def _signature(s: Runs, at: Ints) -> npt.NDArray[np.uint64]:
+    """What two copies of one packet have in common."""
+    signature = np.empty((len(at), 2), np.uint64)
+    signature[:, 0] = s.seq[at].astype(np.uint64) << np.uint64(32) | s.ack[at]
+    signature[:, 1] = (
+        s.ip_id[at].astype(np.uint64) << np.uint64(48)
+        | s.window[at].astype(np.uint64) << np.uint64(32)
+        | s.flags[at].astype(np.uint64) << np.uint64(24)
+        | np.minimum(s.length[at], (1 << 24) - 1).astype(np.uint64)
+    )
+    return signature
+
+
+def _serial(difference: int) -> int:
+    """A difference of sequence numbers as signed 32 bits."""
+    return (difference + 0x8000_0000) % 0x1_0000_0000 - 0x8000_0000

@@ -1,0 +1,156 @@
+"""The segments of one batch by connection and side: all of the tracker's work that needs no earlier batch.
+
+A *run* is what one side of one connection sent, in file order: run ``2 * connection + side``, the other side's is
+``run ^ 1``. Within a run the packet before is the neighbour, so that whole columns are compared with themselves moved
+by one; what the other side had sent until then, ``Runs.since`` finds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from netdiag.capture.columns import ACK, STUMP, SYN, U64, Bools, Columns, Segments, mix
+from netdiag.capture.packets import Ints
+
+_INDEX_BITS = 18  # of packets.BATCH_PACKETS
+_INDEX = np.uint64((1 << _INDEX_BITS) - 1)
+_SIDE = np.uint64(_INDEX_BITS)
+_CONNECTION = ~np.uint64((1 << _INDEX_BITS + 1) - 1)
+
+
+class Runs:
+    """Columns of segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
+
+    ``index``: the packet in the batch. ``run``: of each segment. ``held``: the runs that are not empty; ``starts`` and
+    ``lasts``: their first and last segments.
+    """
+
+    def __init__(self, bounds: Ints, columns: dict[str, Any]) -> None:
+        self.bounds = bounds
+        self._columns = columns
+        self.seq, self.ack, self.window = columns["seq"], columns["ack"], columns["window"]
+        self.flags, self.length, self.ttl = columns["flags"], columns["length"], columns["ttl"]
+        self.ip_id, self.index, self.time = columns["ip_id"], columns["index"], columns["time"]
+        sizes = np.diff(bounds)
+        self.run: Ints = np.repeat(np.arange(len(sizes)), sizes)
+        self.held: Ints = np.flatnonzero(sizes)
+        self.sizes: Ints = sizes[self.held]
+        self.starts: Ints = bounds[self.held]
+        self.lasts: Ints = self.starts + self.sizes - 1
+        self._keys = self.run << _INDEX_BITS
+        self._keys |= self.index
+        kind = self.flags & (SYN | ACK)
+        #: The SYNs without and with ACK; in file order within a run, as all positions.
+        self.syns: Ints = np.flatnonzero(kind == SYN)
+        self.syn_acks: Ints = np.flatnonzero(kind == SYN | ACK)
+
+    def __len__(self) -> int:
+        return len(self.run)
+
+    def since(self, runs: Ints, index: Ints) -> Ints:
+        """Where in each of ``runs`` the segments begin that do not come before packet ``index`` of the batch."""
+        found: Ints = np.searchsorted(self._keys, runs << _INDEX_BITS | index)
+        return found
+
+    def first(self, at: Ints) -> Ints:
+        """The first of the ascending positions ``at`` in each run, -1 where there is none."""
+        found = np.full(len(self.bounds) - 1, -1)
+        found[self.run[at[::-1]]] = at[::-1]  # of several assignments the last stays, here the first position
+        return found
+
+    def by_connection(self, first: Ints) -> Ints:
+        """Of one position in each run, or -1, the one of each connection that comes first in the file."""
+        low, high = first.reshape(-1, 2).T
+        if not len(self):
+            return low
+        high_first = (high >= 0) & ((low < 0) | (self.index[high] < self.index[low]))
+        return np.where(high_first, high, low)
+
+    def in_file_order(self, connection: int) -> Ints:
+        """Where the segments of one connection stand."""
+        places = np.arange(self.bounds[2 * connection], self.bounds[2 * connection + 2])
+        ordered: Ints = places[np.argsort(self.index[places])]
+        return ordered
+
+    def only(self, mask: Bools) -> Runs:
+        """The same without the segments that ``mask`` leaves out."""
+        kept = np.concatenate(([0], np.cumsum(mask)))
+        return Runs(kept[self.bounds], {name: column[mask] for name, column in self._columns.items()})
+
+
+class Sorted:
+    """One batch, sorted. ``hashes``: of each connection; ``order``: where each segment stands in ``columns.segments``.
+
+    ``all``: the segments, with the flags as they came. ``whole``: those whose header is none that calls itself too
+    short (``STUMP``). ``odd``: as in ``Segments``, None when nothing is. ``first``: each connection's first segment.
+    ``reused``: which connections begin by port reuse.
+    """
+
+    def __init__(self, columns: Columns, hashes: U64 | None = None, epochs: Ints | None = None) -> None:
+        s: Segments = columns.segments
+        self.columns = columns
+        self.n = len(s)
+        if not self.n:
+            return
+        #: Of each segment.
+        self.hash = mix(s.low, s.high) if hashes is None else hashes
+        # Incarnations of the same ends are sorted as if they were other connections.
+        identity = (
+            self.hash if epochs is None else np.where(epochs > 0, mix(self.hash, epochs.view(np.uint64)), self.hash)
+        )
+        self.order = _order(identity, s)
+        order = self.order
+        identity = identity.take(order)
+        side = s.side.take(order)
+        new = np.flatnonzero((identity[1:] != identity[:-1]) | (side[1:] != side[:-1])) + 1
+        starts = np.concatenate(([0], new))
+        heads = identity[starts]
+        number = np.cumsum(np.concatenate(([False], heads[1:] != heads[:-1])))
+        run = 2 * number + side[starts]
+        sizes = np.zeros(2 * int(number[-1]) + 2, np.int64)
+        sizes[run] = np.diff(starts, append=self.n)
+        names = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
+        taken: dict[str, Any] = {name: getattr(s, name).take(order) for name in names}
+        taken["time"] = columns.batch.time_ns.take(taken["index"])
+        self.all = Runs(np.concatenate(([0], np.cumsum(sizes))), taken)
+        self.odd = s.odd.take(order) if s.odd.any() else None
+        self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
+        self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)
+        self.first = self.all.by_connection(_begins(self.all))
+        self.hashes = self.hash[order[self.first]]
+        self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
+
+    def divided(self, cuts: list[Ints]) -> Sorted:
+        """The same with more connections: at each of ``cuts``, positions in file order, a new incarnation begins.
+
+        Each cut holds all that follows it of its connection.
+        """
+        epochs = np.zeros(self.n, np.int64)
+        for following in cuts:
+            epochs[self.order[following]] += 1
+        return Sorted(self.columns, self.hash, epochs)
+
+
+def _begins(runs: Runs) -> Ints:
+    """Where each run begins, -1 for an empty one."""
+    return np.where(runs.bounds[1:] > runs.bounds[:-1], runs.bounds[:-1], -1)
+
+
+def _order(identity: U64, s: Segments) -> Ints:
+    """By connection, side and packet: one sort of numbers that hold all three."""
+    keyed = identity & _CONNECTION
+    keyed |= s.side.astype(np.uint64) << _SIDE
+    keyed |= s.index.view(np.uint64)
+    keyed.sort()
+    place = np.empty(int(s.index.max()) + 1, np.int64)
+    place[s.index] = np.arange(len(s))
+    order = place.take((keyed & _INDEX).view(np.int64))
+    # Two connections that differ only in the bits left out would be mixed.
+    keyed >>= _SIDE
+    ordered = identity.take(order)
+    same = keyed[1:] == keyed[:-1]
+    if (ordered[1:][same] != ordered[:-1][same]).any():
+        return np.lexsort((s.index, s.side, identity))
+    return order

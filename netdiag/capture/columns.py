@@ -24,9 +24,6 @@ U32 = npt.NDArray[np.uint32]
 FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
 STUMP, LOOSE = 1, 2
 
-#: Headers that are turned from rows into columns at one time: as many as stay in the processor's nearest cache.
-_IN_CACHE = 4096
-
 _SEED = int.from_bytes(os.urandom(8), "big") | 1
 _K1, _K2 = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 V6 = np.uint64(1 << 63)
@@ -42,12 +39,12 @@ def gather(data: Bytes, offsets: Ints, dtype: np.dtype[np.void]) -> npt.NDArray[
 
 def words(data: Bytes, offsets: Ints, count: int) -> U32:
     """``count`` big-endian 32-bit words at each offset; row k holds the k-th of each."""
-    window = np.ndarray((len(data) - count * 4 + 1,), np.dtype(f"V{count * 4}"), data, strides=(1,))
-    words = np.empty((count, len(offsets)), np.uint32)
-    for start in range(0, len(offsets), _IN_CACHE):
-        part = offsets[start : start + _IN_CACHE]
-        words[:, start : start + len(part)] = window[part].view(">u4").reshape(-1, count).T
-    return words
+    rows = gather(data, offsets, np.dtype(f"V{count * 4}")).view(">u4").reshape(-1, count)
+    return rows.T.astype(np.uint32, order="C")
+
+
+#: Of the columns of ``Segments``.
+_KINDS = ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i8", "u1", "i8", "u1", "i8", "u1")
 
 
 @dataclass(slots=True)
@@ -79,6 +76,15 @@ class Segments:
     header: npt.NDArray[np.uint8]
     end: Ints
     odd: npt.NDArray[np.uint8]
+
+    @classmethod
+    def empty(cls, count: int) -> Segments:
+        """Room for ``count`` segments."""
+        return cls(*(np.empty(count, kind) for kind in _KINDS))
+
+    def part(self, start: int, end: int) -> Segments:
+        """Some of them, in the same memory."""
+        return Segments(*(getattr(self, name)[start:end] for name in self.__slots__))
 
     @property
     def payload(self) -> Ints:
@@ -151,10 +157,3 @@ def _endpoint(address: str, port: int) -> int:
         return int(parsed) << 16 | port
     halves = np.frombuffer(parsed.packed, ">u8").reshape(1, 2)
     return int((mix(hash6(halves), np.array([port], np.uint64)) | V6)[0])
-
-
-EMPTY = Segments(
-    *(np.empty(0, kind) for kind in
-      ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i8", "u1", "i8", "u1", "i8",
-       "u1"))
-)  # fmt: skip

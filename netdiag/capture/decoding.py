@@ -56,7 +56,7 @@ _JUNIPER = 0x4D4743
 
 def _ethernet(peeling: Peeling, index: Ints, start: Ints) -> None:
     found, rest = plain(peeling.batch, index, start, 14)
-    peeling.chunks += found
+    peeling.chunks.append(found)
     if len(rest):
         index, start = index[rest], start[rest]
         part = peeling.link(index, start + 14)

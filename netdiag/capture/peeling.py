@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from netdiag.capture.columns import (
-    EMPTY,
     LOOSE,
     STUMP,
     U64,
@@ -151,7 +150,7 @@ class Peeling:
     def __init__(self, batch: Batch, fragments: Fragments) -> None:
         self.batch = batch
         self.data = batch.data
-        self.result = Columns(batch, EMPTY)
+        self.result = Columns(batch, Segments.empty(0))
         self._fragments = fragments
         #: Fragments of this batch: packet, version, and where header, payload and end lie in ``data``.
         self._pieces: list[tuple[int, int, int, int, int]] = []

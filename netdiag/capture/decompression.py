@@ -10,7 +10,6 @@ import lzma
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -155,6 +154,8 @@ def decompressed(read: Callable[[int], bytes], compression: Compression) -> Iter
 
 def ahead(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The same chunks, made in a thread while the reader works: decompression runs without the interpreter's lock."""
+    from concurrent.futures import ThreadPoolExecutor  # loads much, and few captures are compressed
+
     pool = ThreadPoolExecutor(1, "netdiag-decompress")
     try:
         coming = deque(pool.submit(next, chunks, None) for _ in range(_AHEAD))

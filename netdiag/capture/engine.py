@@ -22,7 +22,6 @@ from netdiag.capture.exhibits import Capture
 from netdiag.capture.judging import MARKS
 from netdiag.capture.keeper import Keeper
 from netdiag.capture.names import Names
-from netdiag.capture.observe import names_in
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Reader
 from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, openings
@@ -181,6 +180,7 @@ class _Totals:
 def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     """Read a capture to its end."""
     options = options or CaptureOptions()
+    _keep_memory()
     selection = Selection(options)
     keeper, totals = Keeper(options), _Totals()
     tracker = Tracker(options.live_connections, selection.rows if selection.of_connections else None, keeper.choose)
@@ -206,10 +206,26 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
         twice += int(chosen["captured_twice"].sum())
         services.add(chosen, client, opening, closing)
     services.name(tracker.names)
-    names = functools.cache(lambda: names_in(keeper.capture, reader.info.names))
+
+    @functools.cache
+    def names() -> Names:
+        from netdiag.capture.observe import names_in  # much to import: packets are being read meanwhile
+
+        return names_in(keeper.capture, reader.info.names)
+
     found = Connections(tracker.table, tracker.names, keeper.notes, names)
     summary = _summary(reader.info, totals, found, outcomes, sums, twice)
     return Analysis(reader.info, summary, found, keeper.capture, names, services)
+
+
+def _keep_memory() -> None:
+    """Let the C library keep what one batch has freed for the next one, which asks for as much.
+
+    glibc gives large blocks back at once, and the kernel clears every page again when it hands them out. It stops that
+    for blocks no larger than one that it has seen come and go, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Elsewhere
+    this does nothing: the block is not even touched.
+    """
+    np.empty((32 << 20) - (64 << 10), np.uint8)
 
 
 def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:

@@ -12,7 +12,6 @@ import os
 import select
 import stat
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -208,6 +207,8 @@ class Source:
         return self._spool()
 
     def _spool(self) -> RandomAccess:
+        import tempfile  # loads much, and few captures need it
+
         view = memoryview(bytearray(_CHUNK))
         size = 0
         spool: IO[bytes] = io.BytesIO()

@@ -101,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[CaptureAnalysis, bool]:
     """Read with a progress bar; whether Ctrl-C ended it early."""
+    # numpy's linear algebra, which is not used, would start a thread on each processor that spins for a while.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from netdiag import analyze_capture
 
     more: dict[str, Any] = {"other": args.other} if args.other else {}

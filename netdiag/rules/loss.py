@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterator
 
 from netdiag.model import ConnectionObservation, Segment, ServiceObservation, Severity, TcpObservation
@@ -51,7 +50,9 @@ def _round_trip(seen: Seen, found: ServiceObservation) -> float | None:
     """From SYN to ACK: the whole way and back, wherever on it the capture was taken; the median."""
     rows = (o.connection for o in connections(seen))
     times = [c.syn_rtt_ms + c.ack_rtt_ms for c in rows if c.syn_rtt_ms is not None and c.ack_rtt_ms is not None]
-    return statistics.median(times) if times else found.rtt_ms
+    from statistics import median  # loads much, and few captures have losses
+
+    return median(times) if times else found.rtt_ms
 
 
 def _excused(observation: ConnectionObservation) -> int:

@@ -205,7 +205,7 @@ def _merged(tallies: Sequence[_Tally], keys: U64) -> _Tally:
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:
-    """numpy's own loads masked arrays, at the price of some 10,000 packets."""
+    """What numpy's own does, which loads masked arrays, at the price of some 10,000 packets."""
     ordered, middle = np.sort(values), len(values) // 2
     return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
 

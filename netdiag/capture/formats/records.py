@@ -22,7 +22,7 @@ from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, 
 from netdiag.capture.source import Source
 
 #: Bytes read at a time. More leave the processor's cache, fewer make batches that are not worth numpy's while.
-BUFFER = 6_291_456
+BUFFER = 4_194_304
 
 #: Records walked one by one, to learn how many there may be.
 _FIRST = 64

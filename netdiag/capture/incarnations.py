@@ -41,14 +41,17 @@ def _suspects(batch: Sorted, rows: Rows) -> list[int]:
 
 
 def _moving(batch: Sorted, rows: Rows) -> Ints:
-    """Connections with a SYN-ACK that moves a base: its number is not the known one, or not another SYN-ACK's."""
+    """Connections with a SYN-ACK that may move a base: it is neither the known one, nor what its run begins with."""
     s = batch.all
     at = s.syn_acks
     run = s.run[at]
-    moving = rows["has_base"].reshape(-1)[run] & (rows["base"].reshape(-1)[run] != s.seq[at])
-    connection, seq = run >> 1, s.seq[at]
-    moving[1:] |= (connection[1:] == connection[:-1]) & (seq[1:] != seq[:-1])
-    found: Ints = connection[moving]
+    start = s.bounds[run]
+    told = s.first_since(s.acks, run ^ 1, s.bounds[run ^ 1])  # by the other side, if that comes earlier
+    begins = (s.seq[at] == s.seq[start]) & ((s.flags[start] & SYN) != 0) & ((told < 0) | (s.index[told] > s.index[at]))
+    if batch.odd is not None:
+        begins &= batch.odd[start] == 0
+    based = rows["has_base"].reshape(-1)[run]
+    found: Ints = run[~np.where(based, rows["base"].reshape(-1)[run] == s.seq[at], begins)] >> 1
     return found
 
 

@@ -81,8 +81,7 @@ class _Judging:
         s = self.s
         floor = (np.arange(len(s.held)) << _SPACE) + np.where(self.had, 0, _NONE)
         reached = self.begin + self.total
-        resets = np.flatnonzero(s.flags & RST)
-        reached[resets] = self.offset[resets] + _NONE
+        reached[s.resets] = self.offset[s.resets] + _NONE
         reached[s.starts] = np.maximum(reached[s.starts], floor)
         np.maximum.accumulate(reached, out=reached)
         own = np.empty_like(reached)

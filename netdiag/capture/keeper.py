@@ -112,12 +112,13 @@ class Keeper:
 
     def _answered(self, rows: Rows) -> None:
         """Decide about the connections that waited for an answer and show packets now."""
-        held = np.flatnonzero((rows["exhibit"] >= 0) & ~_waits(rows))
-        for at, exhibit in zip(held.tolist(), rows["exhibit"][held].tolist(), strict=True):
+        held = np.flatnonzero(rows["exhibit"] >= 0)
+        held = held[~_waits(pick(rows, held))]
+        of_kinds = zip(*(is_of_kind(pick(rows, held)).tolist() for is_of_kind in _KINDS), strict=True)
+        for at, exhibit, kinds in zip(held.tolist(), rows["exhibit"][held].tolist(), of_kinds, strict=True):
             if exhibit in self._unanswered:
                 self._unanswered.discard(exhibit)
-                row = rows[at : at + 1]
-                kind = next((n for n, is_of_kind in enumerate(_KINDS) if self._room[n] and is_of_kind(row)[0]), None)
+                kind = next((n for n, is_of_kind in enumerate(kinds) if is_of_kind and self._room[n]), None)
                 if kind is None:
                     rows["exhibit"][at] = -1
                     self._kept[exhibit] = None

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from netdiag.capture.columns import ACK, STUMP, SYN, U64, Bools, Columns, Segments, mix
+from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Bools, Columns, Segments, mix
 from netdiag.capture.packets import Ints
 
 _INDEX_BITS = 18  # of packets.BATCH_PACKETS
@@ -42,9 +42,12 @@ class Runs:
         self._keys = self.run << _INDEX_BITS
         self._keys |= self.index
         kind = self.flags & (SYN | ACK)
-        #: The SYNs without and with ACK; in file order within a run, as all positions.
+        #: Where segments with some flags are, ascending; SYNs without and with ACK.
         self.syns: Ints = np.flatnonzero(kind == SYN)
         self.syn_acks: Ints = np.flatnonzero(kind == SYN | ACK)
+        self.acks: Ints = np.flatnonzero((self.flags & ACK) == ACK)
+        self.fins: Ints = np.flatnonzero((self.flags & FIN) == FIN)
+        self.resets: Ints = np.flatnonzero((self.flags & RST) == RST)
 
     def __len__(self) -> int:
         return len(self.run)
@@ -60,13 +63,25 @@ class Runs:
         found[self.run[at[::-1]]] = at[::-1]  # of several assignments the last stays, here the first position
         return found
 
+    def first_since(self, at: Ints, runs: Ints, places: Ints) -> Ints:
+        """The first of the ascending positions ``at`` in each of ``runs`` from ``places`` on, or -1."""
+        at = np.append(at, len(self))
+        found: Ints = at[np.searchsorted(at, places)]
+        return np.where(found < self.bounds[runs + 1], found, -1)
+
     def by_connection(self, first: Ints) -> Ints:
         """Of one position in each run, or -1, the one of each connection that comes first in the file."""
-        low, high = first.reshape(-1, 2).T
+        low, high = first[0::2], first[1::2]
         if not len(self):
             return low
         high_first = (high >= 0) & ((low < 0) | (self.index[high] < self.index[low]))
         return np.where(high_first, high, low)
+
+    def begins(self) -> Ints:
+        """Where each run begins, -1 for an empty one."""
+        begins = np.full(len(self.bounds) - 1, -1)
+        begins[self.held] = self.starts
+        return begins
 
     def in_file_order(self, connection: int) -> Ints:
         """Where the segments of one connection stand."""
@@ -118,7 +133,7 @@ class Sorted:
         self.odd = s.odd.take(order) if s.odd.any() else None
         self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
         self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)
-        self.first = self.all.by_connection(_begins(self.all))
+        self.first = self.all.by_connection(self.all.begins())
         self.hashes = self.hash[order[self.first]]
         self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
 
@@ -133,11 +148,6 @@ class Sorted:
         return Sorted(self.columns, self.hash, epochs)
 
 
-def _begins(runs: Runs) -> Ints:
-    """Where each run begins, -1 for an empty one."""
-    return np.where(runs.bounds[1:] > runs.bounds[:-1], runs.bounds[:-1], -1)
-
-
 def _order(identity: U64, s: Segments) -> Ints:
     """By connection, side and packet: one sort of numbers that hold all three."""
     keyed = identity & _CONNECTION
@@ -150,7 +160,6 @@ def _order(identity: U64, s: Segments) -> Ints:
     # Two connections that differ only in the bits left out would be mixed.
     keyed >>= _SIDE
     ordered = identity.take(order)
-    same = keyed[1:] == keyed[:-1]
-    if (ordered[1:][same] != ordered[:-1][same]).any():
+    if ((keyed[1:] == keyed[:-1]) & (ordered[1:] != ordered[:-1])).any():
         return np.lexsort((s.index, s.side, identity))
     return order

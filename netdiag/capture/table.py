@@ -301,7 +301,8 @@ class Table:
     def chunks(self) -> Iterator[Rows]:
         """Every row, some ten thousand at a time, in no particular order. They may be the table's own: only to read."""
         for rows in self._on_disk():
-            yield rows[rows["number"] != _DEAD]
+            alive = rows["number"] != _DEAD
+            yield rows if alive.all() else pick(rows, alive)
         if not len(self._free):
             yield self._rows[: self._used]
             return

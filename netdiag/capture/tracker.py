@@ -17,7 +17,7 @@ from netdiag.capture.columns import ACK, FIN, LOOSE, RST, SYN, U64, Bools
 from netdiag.capture.hellos import server_names
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS, Marks, judge
 from netdiag.capture.packets import Bytes, Ints
-from netdiag.capture.sorting import Runs, Sorted
+from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import NEVER, ROW, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows, Table, pick, repeat, store
 
 #: Names of servers that are told apart.
@@ -180,14 +180,12 @@ def _set_base(rows: Rows, batch: Sorted) -> None:
     s = batch.all
     unset = np.flatnonzero(~rows["has_base"].reshape(-1))
     if len(unset):
-        acks = (s.flags & ACK) != 0
-        if batch.odd is None:
-            own = np.where(s.bounds[unset] < s.bounds[unset + 1], s.bounds[unset], -1)
-        else:
+        acks, own = s.acks, s.begins()[unset]
+        if batch.odd is not None:
             tight = (batch.odd & LOOSE) == 0
-            acks &= tight
-            own = _first_from(np.flatnonzero(tight), s, unset)
-        told = _first_from(np.flatnonzero(acks), s, unset ^ 1)
+            acks = acks[tight[acks]]
+            own = s.first_since(np.flatnonzero(tight), unset, s.bounds[unset])
+        told = s.first_since(acks, unset ^ 1, s.bounds[unset ^ 1])
         by_own = (own >= 0) & ((told < 0) | (s.index[own] < s.index[told]))
         base = np.where(by_own, s.seq[own] - ((s.flags[own] & SYN) == 0), s.ack[told] - np.uint32(1))
         there = by_own | (told >= 0)
@@ -196,13 +194,6 @@ def _set_base(rows: Rows, batch: Sorted) -> None:
         rows["has_base"][run >> 1, run & 1] = True
     run = s.run[s.syn_acks]
     rows["base"][run >> 1, run & 1] = s.seq[s.syn_acks]  # the last of a side stays
-
-
-def _first_from(at: Ints, s: Runs, runs: Ints, places: Ints | None = None) -> Ints:
-    """The first of the ascending positions ``at`` in each of ``runs`` (from ``places`` on), -1 where there is none."""
-    at = np.append(at, len(s))
-    found: Ints = at[np.searchsorted(at, s.bounds[runs] if places is None else places)]
-    return np.where(found < s.bounds[runs + 1], found, -1)
 
 
 class _Update:
@@ -244,11 +235,11 @@ class _Update:
         ordered = bool((times[1:] >= times[:-1]).all())
         latest = np.full(len(s.bounds) - 1, NEVER)
         latest[s.held] = s.time[s.lasts] if ordered else np.maximum.reduceat(s.time, s.starts)
-        latest = latest.reshape(-1, 2).max(axis=1)
+        latest = np.maximum(latest[0::2], latest[1::2])
         rows["last_time"] = np.where(self.new, latest, np.maximum(rows["last_time"], latest))
         last = np.zeros(len(s.bounds) - 1, np.int64)
         last[s.held] = s.index[s.lasts]
-        rows["last_frame"] = self.first_frame + last.reshape(-1, 2).max(axis=1)
+        rows["last_frame"] = self.first_frame + np.maximum(last[0::2], last[1::2])
         rows["completeness"] |= self.batch.reused  # whatever else its SYN is
 
     def _count(self) -> None:
@@ -258,8 +249,8 @@ class _Update:
         rows["bytes"] += carried.reshape(-1, 2).astype(np.uint64)
         self._tally("syn", s.syns)
         self._tally("syn_ack", s.syn_acks)
-        self._tally("fin", np.flatnonzero(s.flags & FIN))
-        self._tally("rst", np.flatnonzero(s.flags & RST))
+        self._tally("fin", s.fins)
+        self._tally("rst", s.resets)
         marked = np.flatnonzero(self.marked)
         marks = self.marked[marked]
         for bit, name in enumerate(MARKS):
@@ -276,14 +267,14 @@ class _Update:
         self._first_adds(adds, payload)
         kinds = np.zeros(len(s.bounds) - 1, np.uint16)
         kinds[s.held] = np.bitwise_or.reduceat(adds, s.starts)
-        low, high = kinds.reshape(-1, 2).T
+        low, high = kinds[0::2], kinds[1::2]
         rows["completeness"] |= (low | high).astype(np.uint8)
         rows["sent"] |= (low >> 8 | (high >> 8) << 4).astype(np.uint8)
 
     def _first_adds(self, adds: npt.NDArray[np.uint16], payload: Bools) -> None:
         """The packet that begins a connection has a rule of its own."""
         batch, s = self.batch, self.s
-        first = s.by_connection(np.where(s.bounds[:-1] < s.bounds[1:], s.bounds[:-1], -1))
+        first = s.by_connection(s.begins())
         begins = self.new & (first >= 0) & (s.index[first] == batch.all.index[batch.first])
         at = first[begins]
         syn = (s.flags[at] & (SYN | ACK)) == SYN
@@ -294,12 +285,11 @@ class _Update:
     def _ttl_ranges(self) -> None:
         """The lowest and highest TTL of each side's packets that are no resets."""
         rows, s = self.rows, self.s
-        resets = np.flatnonzero(s.flags & RST)
         for name, ufunc, nothing in (("ttl_min", np.minimum, 255), ("ttl_max", np.maximum, 0)):
             ttl = s.ttl
-            if len(resets):
+            if len(s.resets):
                 ttl = ttl.copy()
-                ttl[resets] = nothing
+                ttl[s.resets] = nothing
             found = np.full(len(s.bounds) - 1, nothing, np.uint8)
             found[s.held] = ufunc.reduceat(ttl, s.starts)
             rows[name] = ufunc(rows[name], found.reshape(-1, 2))
@@ -339,14 +329,14 @@ class _Update:
             now = (answer[run ^ 1] >= 0) & unanswered[run ^ 1]  # in this batch; before it otherwise
             since[now] = s.since(run[now], s.index[answer[run[now] ^ 1]])
             acks = np.flatnonzero(((s.flags & (ACK | SYN | RST)) == ACK) & once)
-            ack = _first_from(acks, s, run, since)
+            ack = s.first_since(acks, run, since)
             run, ack = run[ack >= 0], ack[ack >= 0]
             rows["ack_time"][run >> 1, run & 1] = s.time[ack]
 
     def _mss(self) -> None:
         """The maximum segment size in the options of each side's first packet with SYN (RFC 9293 §3.7.1)."""
         rows, s, segments = self.rows, self.s, self.batch.columns.segments
-        syns = np.flatnonzero(s.flags & SYN)
+        syns = np.sort(np.concatenate((s.syns, s.syn_acks)))
         if not len(syns):
             return
         first = s.first(syns)
@@ -361,20 +351,19 @@ class _Update:
     def _reset(self) -> None:
         """What had been when the first reset of each connection came."""
         rows, s = self.rows, self.s
-        resets = np.flatnonzero(s.flags & RST)
-        if not len(resets):
+        if not len(s.resets):
             return
-        of_side = s.first(resets)
+        of_side = s.first(s.resets)
         first = s.by_connection(of_side)
         begins = np.flatnonzero((first >= 0) & (rows["ttl_rst"] == 0).all(axis=1))
-        sent, fins = np.concatenate(([0], np.cumsum(s.length))), np.flatnonzero(s.flags & FIN)
+        sent = np.concatenate(([0], np.cumsum(s.length)))
         closed = np.zeros(len(begins), np.uint8)
         for side in (0, 1):
             run = begins * 2 + side
             later, end = s.since(run, s.index[first[begins]] + 1), s.bounds[run + 1]
             up_to = rows["bytes"][begins, side] - (sent[end] - sent[later]).astype(np.uint64)
             rows["rst_bytes"][begins, side] = np.minimum(up_to, 2**32 - 1)
-            fins_later = np.searchsorted(fins, end) - np.searchsorted(fins, later)
+            fins_later = np.searchsorted(s.fins, end) - np.searchsorted(s.fins, later)
             closed |= (rows["fin"][begins, side] > fins_later).view(np.uint8) << side
         rows["rst_fins"][begins] = closed
         run = np.flatnonzero((of_side >= 0) & (rows["ttl_rst"].reshape(-1) == 0))

@@ -142,13 +142,14 @@ def _walk_lanes(buffer: Buffer, shape: Shape, begin: Ints) -> list[Ints]:
     live = np.arange(len(begin))
     found = []
     while len(live) >= _FEW_LANES:
-        rows = [arrival[live]]
-        for _ in range(_STEPS):
-            position = rows[-1] + lengths[rows[-1]].view(unsigned)
+        table = np.empty((_STEPS + 1, len(live)), np.int64)
+        table[0] = arrival[live]
+        for here, position in itertools.pairwise(table):
+            np.add(here, lengths[here].view(unsigned), out=position)
             position += more
-            position &= mask
-            rows.append(np.minimum(position, buffer.filled, out=position))
-        table = np.array(rows)
+            if shape.align > 1:
+                position &= mask
+            np.minimum(position, buffer.filled, out=position)
         inside = table < end[live]
         count = inside.sum(axis=0)
         arrival[live] = table[np.minimum(count, _STEPS), np.arange(len(live))]

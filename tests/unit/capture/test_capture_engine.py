@@ -302,6 +302,27 @@ CASES: dict[str, tuple[list[Frame], list[dict[str, Any]]]] = {
         capture((0, CLIENT, Segment(1, 0, SYN, header=16)), (1, CLIENT, Segment(2, 0, SYN))),
         [{"syn": 0, "packets_client": 1, "completeness": 0}, {"syn": 1, "completeness": 1}],
     ),
+    "a port reused by a header that says it is shorter than a header": (
+        capture((0, CLIENT, Segment(1, 0, SYN)), (1, CLIENT, Segment(2, 0, SYN, header=16))),
+        [{"syn": 1, "completeness": 1}, {"syn": 0, "packets_client": 1, "completeness": 1}],
+    ),
+    "a SYN-ACK of the client moves its base": (
+        capture(
+            (0, CLIENT, Segment(1000, 0, SYN)),
+            (1, SERVER, Segment(5000, 1001, SYN | ACK)),
+            (2, CLIENT, Segment(2000, 5001, SYN | ACK)),
+            (3, CLIENT, Segment(1000, 0, SYN)),
+        ),
+        [{"syn": 1, "syn_ack": 2, "completeness": 3}, {"syn": 1, "completeness": 1}],
+    ),
+    "a SYN-ACK of the client, unanswered, moves its base": (
+        capture(
+            (0, CLIENT, Segment(1000, 0, SYN)),
+            (2, CLIENT, Segment(2000, 5001, SYN | ACK)),
+            (3, CLIENT, Segment(1000, 0, SYN)),
+        ),
+        [{"syn": 1, "syn_ack": 1, "completeness": 3}, {"syn": 1, "completeness": 1}],
+    ),
 }
 
 

@@ -7,6 +7,7 @@ import lzma
 import random
 import subprocess
 import sys
+import tempfile
 import threading
 import tracemalloc
 from pathlib import Path
@@ -250,7 +251,7 @@ def test_no_room_for_a_temporary_copy(stored, monkeypatch):
     def full():
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(source_module.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
     with Source(stored(PACKED["xz"])) as source:
         access = source.random_access()
         assert (access.size, access.read_at(0, 5)) == (0, b"")

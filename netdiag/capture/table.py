@@ -198,7 +198,8 @@ class Table:
         self._free: Ints = np.empty(0, np.int64)
         self._used = 0
         self._index = Index()
-        self._spilled = 0
+        #: Rows that ever went to disk, and how many of the first of them are no longer found.
+        self._spilled = self._forgotten = 0
         self._file: IO[bytes] | None = None
         self.created = 0
 
@@ -275,10 +276,12 @@ class Table:
 
     def _forget(self) -> None:
         """Let go of the rows that went to disk longest ago."""
+        if self._spilled - self._forgotten <= MAX_REMEMBERED:
+            return
         _, values = self._index.items()
         if np.count_nonzero(values < -1) > MAX_REMEMBERED:
-            horizon = -2 - (self._spilled - MAX_REMEMBERED // 2)
-            self._index.rebuild(self._index.capacity, (values >= -1) | (values <= horizon))
+            self._forgotten = self._spilled - MAX_REMEMBERED // 2
+            self._index.rebuild(self._index.capacity, (values >= -1) | (values <= -2 - self._forgotten))
 
     def _bring_back(self, names: Ints) -> Rows:
         assert self._file is not None

@@ -54,22 +54,18 @@ _JUNIPER = 0x4D4743
 # Link layers by LINKTYPE_ value (tcpdump.org/linktypes.html)
 
 
-def _ethernet(peeling: Peeling, index: Ints, start: Ints) -> None:
-    found, rest = plain(peeling.batch, index, start, 14)
-    peeling.chunks.append(found)
-    if len(rest):
-        index, start = index[rest], start[rest]
-        part = peeling.link(index, start + 14)
-        peeling.ether_type(part, u16(peeling.data, start + 12))
-
-
 def _protocol_at(field_offset: int, header: int) -> LinkLayer:
     """A header of fixed length with an EtherType in it."""
 
     def layer(peeling: Peeling, index: Ints, start: Ints) -> None:
-        part = peeling.link(index, start + header)
-        types = u16(peeling.data, start + field_offset)
-        peeling.ether_type(part, np.where(part.offset <= part.end, types, -1))
+        if field_offset == header - 2:
+            found, rest = plain(peeling.batch, index, start, header)
+            peeling.chunks.append(found)
+            index, start = index[rest], start[rest]
+        if len(index):
+            part = peeling.link(index, start + header)
+            types = u16(peeling.data, start + field_offset)
+            peeling.ether_type(part, np.where(part.offset <= part.end, types, -1))
 
     return layer
 
@@ -123,7 +119,7 @@ LinkLayer = Callable[[Peeling, Ints, Ints], None]
 
 LINK_LAYERS: dict[int, LinkLayer] = {
     0: _family,  # NULL
-    1: _ethernet,
+    1: _protocol_at(12, 14),  # Ethernet
     9: _ppp,
     12: _raw,  # DLT_RAW on most systems
     14: _raw,  # DLT_RAW on OpenBSD

@@ -10,13 +10,15 @@ from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows
 
 
-def cuts(batch: Sorted, rows: Rows) -> list[Ints]:
-    """Of each SYN that begins another connection: its segment and all that follow in the old one, as positions."""
-    found = []
+def divided(batch: Sorted, rows: Rows) -> Sorted:
+    """The batch with a connection of its own for each incarnation; the same one where no port is reused."""
+    epochs = np.zeros(batch.n, np.int64)  # of each segment: how many incarnations of its ends began before
     for connection in _suspects(batch, rows):
         places = batch.all.in_file_order(connection)
-        found += [places[n:] for n in _splits(batch, places, rows[connection], connection)]
-    return found
+        begins = np.zeros(len(places), bool)
+        begins[_splits(batch, places, rows[connection], connection)] = True
+        epochs[batch.order[places]] = np.cumsum(begins)
+    return Sorted(batch.columns, epochs) if epochs.any() else batch
 
 
 def _suspects(batch: Sorted, rows: Rows) -> list[int]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Bools, Columns, Segments, mix
 from netdiag.capture.packets import Ints
@@ -18,6 +19,8 @@ _INDEX_BITS = 18  # of packets.BATCH_PACKETS
 _INDEX = np.uint64((1 << _INDEX_BITS) - 1)
 _SIDE = np.uint64(_INDEX_BITS)
 _CONNECTION = ~np.uint64((1 << _INDEX_BITS + 1) - 1)
+
+_COLUMNS = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
 
 
 class Runs:
@@ -101,51 +104,29 @@ class Sorted:
     ``all``: the segments, with the flags as they came. ``whole``: those whose header is none that calls itself too
     short (``STUMP``). ``odd``: as in ``Segments``, None when nothing is. ``first``: each connection's first segment.
     ``reused``: which connections begin by port reuse.
+
+    ``epochs``: of each segment in ``columns``, which incarnation of its ends it belongs to.
     """
 
-    def __init__(self, columns: Columns, hashes: U64 | None = None, epochs: Ints | None = None) -> None:
+    def __init__(self, columns: Columns, epochs: Ints | None = None) -> None:
         s: Segments = columns.segments
         self.columns = columns
         self.n = len(s)
         if not self.n:
             return
-        #: Of each segment.
-        self.hash = mix(s.low, s.high) if hashes is None else hashes
-        # Incarnations of the same ends are sorted as if they were other connections.
-        identity = (
-            self.hash if epochs is None else np.where(epochs > 0, mix(self.hash, epochs.view(np.uint64)), self.hash)
-        )
-        self.order = _order(identity, s)
-        order = self.order
-        identity = identity.take(order)
-        side = s.side.take(order)
-        new = np.flatnonzero((identity[1:] != identity[:-1]) | (side[1:] != side[:-1])) + 1
-        starts = np.concatenate(([0], new))
-        heads = identity[starts]
-        number = np.cumsum(np.concatenate(([False], heads[1:] != heads[:-1])))
-        run = 2 * number + side[starts]
-        sizes = np.zeros(2 * int(number[-1]) + 2, np.int64)
-        sizes[run] = np.diff(starts, append=self.n)
-        names = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
-        taken: dict[str, Any] = {name: getattr(s, name).take(order) for name in names}
+        ends = identity = mix(s.low, s.high)
+        if epochs is not None:  # later incarnations are sorted as if they had ends of their own
+            identity = np.where(epochs > 0, mix(ends, epochs.view(np.uint64)), ends)
+        order = self.order = _order(identity, s)
+        taken: dict[str, Any] = {name: getattr(s, name).take(order) for name in _COLUMNS}
         taken["time"] = columns.batch.time_ns.take(taken["index"])
-        self.all = Runs(np.concatenate(([0], np.cumsum(sizes))), taken)
+        self.all = Runs(_bounds(identity.take(order), s.side.take(order)), taken)
         self.odd = s.odd.take(order) if s.odd.any() else None
         self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
         self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)
         self.first = self.all.by_connection(self.all.begins())
-        self.hashes = self.hash[order[self.first]]
+        self.hashes = ends[order[self.first]]
         self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
-
-    def divided(self, cuts: list[Ints]) -> Sorted:
-        """The same with more connections: at each of ``cuts``, positions in file order, a new incarnation begins.
-
-        Each cut holds all that follows it of its connection.
-        """
-        epochs = np.zeros(self.n, np.int64)
-        for following in cuts:
-            epochs[self.order[following]] += 1
-        return Sorted(self.columns, self.hash, epochs)
 
 
 def _order(identity: U64, s: Segments) -> Ints:
@@ -163,3 +144,14 @@ def _order(identity: U64, s: Segments) -> Ints:
     if ((keyed[1:] == keyed[:-1]) & (ordered[1:] != ordered[:-1])).any():
         return np.lexsort((s.index, s.side, identity))
     return order
+
+
+def _bounds(identity: U64, side: npt.NDArray[np.uint8]) -> Ints:
+    """Where the runs begin and end in sorted columns: two a connection, also where only one side was seen."""
+    starts = np.concatenate(([0], np.flatnonzero((identity[1:] != identity[:-1]) | (side[1:] != side[:-1])) + 1))
+    heads = identity[starts]
+    connection = np.cumsum(np.concatenate(([False], heads[1:] != heads[:-1])))
+    ends = np.zeros(2 * int(connection[-1]) + 3, np.int64)
+    ends[2 * connection + side[starts] + 1] = np.append(starts[1:], len(identity))
+    bounds: Ints = np.maximum.accumulate(ends)  # an empty run ends where it begins
+    return bounds

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture import incarnations
 from netdiag.capture.columns import ACK, FIN, LOOSE, RST, SYN, U64, Bools
 from netdiag.capture.hellos import server_names
+from netdiag.capture.incarnations import divided
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS, Marks, judge
 from netdiag.capture.packets import Bytes, Ints
 from netdiag.capture.sorting import Sorted
@@ -89,8 +89,8 @@ class Tracker:
         table = self.table
         table.room()
         places, rows = self._rows(batch.hashes)
-        if cuts := incarnations.cuts(batch, rows):
-            batch = batch.divided(cuts)
+        batch = divided(batch, rows)
+        if batch.reused.any():
             places, rows = self._rows(batch.hashes)
             places[batch.reused] = -1
             store(rows, batch.reused, repeat(_FRESH, int(batch.reused.sum())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from netdiag.capture.columns import ACK, LOOSE, SYN
+from netdiag.capture.columns import ACK, LOOSE, SYN, Bools
 from netdiag.capture.packets import Ints
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows
@@ -12,17 +12,19 @@ from netdiag.capture.table import Rows
 
 def divided(batch: Sorted, rows: Rows) -> Sorted:
     """The batch with a connection of its own for each incarnation; the same one where no port is reused."""
-    epochs = np.zeros(batch.n, np.int64)  # of each segment: how many incarnations of its ends began before
-    for connection in _suspects(batch, rows):
-        places = batch.all.in_file_order(connection)
-        begins = np.zeros(len(places), bool)
-        begins[_splits(batch, places, rows[connection], connection)] = True
-        epochs[batch.order[places]] = np.cumsum(begins)
+    suspects = _suspects(batch, rows)
+    if not suspects.any():
+        return batch
+    s = batch.all
+    places = np.flatnonzero(suspects[s.run >> 1])
+    places = places[np.lexsort((s.index[places], s.run[places] >> 1))]  # in file order within each connection
+    epochs = np.zeros(batch.n, np.int64)
+    epochs[batch.order[places]] = _epochs(batch, places, rows)
     return Sorted(batch.columns, epochs) if epochs.any() else batch
 
 
-def _suspects(batch: Sorted, rows: Rows) -> list[int]:
-    """Connections with a SYN that may not be their own, found without looking at each packet in turn."""
+def _suspects(batch: Sorted, rows: Rows) -> Bools:
+    """Which connections have a SYN that may not be their own, found without looking at each packet in turn."""
     s = batch.all
     at = s.syns
     run = s.run[at]
@@ -39,7 +41,9 @@ def _suspects(batch: Sorted, rows: Rows) -> list[int]:
         moving[_moving(batch, rows)] = True
         own &= ~moving[connection]
     own |= (at == first) & ~based  # what begins a connection cannot reuse it
-    return sorted(set(connection[~own].tolist()))
+    suspects = np.zeros(len(rows), bool)
+    suspects[connection[~own]] = True
+    return suspects
 
 
 def _moving(batch: Sorted, rows: Rows) -> Ints:
@@ -57,24 +61,30 @@ def _moving(batch: Sorted, rows: Rows) -> Ints:
     return found
 
 
-def _splits(batch: Sorted, places: Ints, row: np.void, connection: int) -> list[int]:
-    """Where new incarnations begin within one connection, packet by packet."""
+def _epochs(batch: Sorted, places: Ints, rows: Rows) -> list[int]:
+    """How many incarnations began before, or with, each of the segments ``places``, packet by packet."""
     s = batch.all
-    base: list[int | None] = [int(row["base"][side]) if row["has_base"][side] else None for side in (0, 1)]
-    odd = [0] * len(places) if batch.odd is None else batch.odd[places].tolist()
-    sides = (s.run[places] - 2 * connection).tolist()
-    columns = (column[places].tolist() for column in (s.flags, s.seq, s.ack))
-    splits = []
-    for n, (side, flag, seq, ack) in enumerate(zip(sides, *columns, strict=True)):
-        if flag & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
-            splits.append(n)
+    loose = np.zeros(len(places), bool) if batch.odd is None else (batch.odd[places] & LOOSE) != 0
+    columns = (column[places].tolist() for column in (s.run, s.flags, s.seq, s.ack))
+    connection, epoch = -1, 0
+    base: list[int | None] = []
+    epochs = []
+    for run, flags, seq, ack, sets_none in zip(*columns, loose.tolist(), strict=True):
+        if run >> 1 != connection:
+            connection, epoch, row = run >> 1, 0, rows[run >> 1]
+            known = zip(row["base"].tolist(), row["has_base"].tolist(), strict=True)
+            base = [number if has else None for number, has in known]
+        side = run & 1
+        if flags & (SYN | ACK) == SYN and base[side] is not None and base[side] != seq:
+            epoch += 1
             base = [None, None]
-        if flag & (SYN | ACK) == SYN | ACK and base[side] is not None:
+        epochs.append(epoch)
+        if flags & (SYN | ACK) == SYN | ACK and base[side] is not None:
             base[side] = seq
-        if odd[n] & LOOSE:
+        if sets_none:
             continue
         if base[side] is None:
-            base[side] = seq if flag & SYN else (seq - 1) & 0xFFFF_FFFF
-        if flag & ACK and base[1 - side] is None:
+            base[side] = seq if flags & SYN else (seq - 1) & 0xFFFF_FFFF
+        if flags & ACK and base[1 - side] is None:
             base[1 - side] = (ack - 1) & 0xFFFF_FFFF
-    return splits
+    return epochs

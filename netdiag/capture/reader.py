@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import TracebackType
 
-from netdiag.capture.formats import pcap, pcapng
+from netdiag.capture.formats import pcap
 from netdiag.capture.packets import Batch, Damage, FileInfo
 from netdiag.capture.source import Source
 from netdiag.model import UsageError
@@ -108,9 +108,11 @@ def _batches(source: Source, info: FileInfo) -> Iterator[Batch]:
     head = source.head
     if pcap.matches(head):
         return pcap.batches(source, info)
+    # The others are not small: each is imported when it may be one.
+    from netdiag.capture.formats import pcapng
+
     if pcapng.matches(head):
         return pcapng.batches(source, info)
-    # Rare, and not small: imported when there is one.
     from netdiag.capture.formats import etl, netmon
 
     if netmon.matches(head):

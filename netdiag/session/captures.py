@@ -64,7 +64,7 @@ class CaptureAnalysis:
 
 
 def read_capture(path: str) -> Iterator[Columns]:
-    """The packets of a capture, some 100,000 at a time, as numpy columns: of all packets, and of the TCP segments.
+    """The packets of a capture, some 10,000 at a time, as numpy columns: of all packets, and of the TCP segments.
 
     "-" is standard input. Raises ``UsageError`` for a file that is no capture.
     """

@@ -28,7 +28,7 @@ from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, 
 from netdiag.capture.selection import Selection
 from netdiag.capture.services import MAX_NAMES, Services
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import Rows, Table
+from netdiag.capture.table import Rows, Table, both
 from netdiag.capture.tracker import Tracker
 from netdiag.model import CaptureObservation, Connection, ServiceObservation
 
@@ -200,9 +200,9 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
         chosen = rows if rows["selected"].all() else rows[rows["selected"]]
         client = client_side(chosen)
         opening, closing = openings(chosen, client), closings(chosen)
-        np.add.at(outcomes, (opening, closing), 1)
+        outcomes += np.bincount(opening * len(CLOSINGS) + closing, minlength=outcomes.size).reshape(outcomes.shape)
         for name in sums:
-            sums[name] += int(chosen[name].sum())
+            sums[name] += int(both(chosen, name).sum())
         twice += int(chosen["captured_twice"].sum())
         services.add(chosen, client, opening, closing)
     services.name(tracker.names)

@@ -156,10 +156,10 @@ class _Judging:
         changed[1:] = (s.ack[1:] != s.ack[:-1]) | ~acks[:-1]
         changed[s.starts] = True
         at = np.flatnonzero(changed & acks)
-        unseen, open_ = self._unseen(at)
-        if open_.any():
+        unseen, unsure = self._unseen(at)
+        if unsure.any():
             again = np.flatnonzero(acks & ~changed)
-            again = again[open_[np.searchsorted(at, again) - 1]]
+            again = again[unsure[np.searchsorted(at, again) - 1]]
             self.marks[again[self._unseen(again)[0]]] |= _ACKED_UNSEEN
         self.marks[at[unseen]] |= _ACKED_UNSEEN
 

@@ -8,6 +8,7 @@ import dataclasses
 import ipaddress
 import os
 import re
+import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
 
@@ -103,6 +104,8 @@ def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[Capture
     """Read with a progress bar; whether Ctrl-C ended it early."""
     # numpy's linear algebra, which is not used, would start a thread on each processor that spins for a while.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Three threads share the interpreter: whoever has packets must not wait 5 ms each time for one that imports.
+    sys.setswitchinterval(0.0005)
     from netdiag import analyze_capture
 
     more: dict[str, Any] = {"other": args.other} if args.other else {}

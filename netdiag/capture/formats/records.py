@@ -21,8 +21,9 @@ import numpy as np
 from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, Bytes, Ints
 from netdiag.capture.source import Source
 
-#: Bytes read at a time. More leave the processor's cache, fewer make batches that are not worth numpy's while.
-BUFFER = 4_194_304
+#: Bytes read at a time. More leave the processor's cache and take memory; of fewer, numpy's calls are so short that two
+#: threads hand the interpreter to each other most of the time.
+BUFFER = 6_291_456
 
 #: Records walked one by one, to learn how many there may be.
 _FIRST = 64

@@ -109,12 +109,12 @@ def analyze_capture(
 
     def read(chosen: CaptureOptions) -> Analysis:
         reader = Series(files, progress=progress, cancel=cancel)
+        threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
         try:
             return analyze(reader, chosen)
         finally:
             reader.close()
 
-    threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
     options = _with_addresses(options or CaptureOptions(), files, read)
     analysis = read(options)
     steps = _Steps()

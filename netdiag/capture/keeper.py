@@ -114,6 +114,7 @@ class Keeper:
         """Decide about the connections that waited for an answer and show packets now."""
         held = np.flatnonzero(rows["exhibit"] >= 0)
         held = held[~_waits(pick(rows, held))]
+        held = held[np.argsort(rows["number"][held])]  # the first take the room, whatever order rows come in
         of_kinds = zip(*(is_of_kind(pick(rows, held)).tolist() for is_of_kind in _KINDS), strict=True)
         for at, exhibit, kinds in zip(held.tolist(), rows["exhibit"][held].tolist(), of_kinds, strict=True):
             if exhibit in self._unanswered:
@@ -126,6 +127,7 @@ class Keeper:
                     self._room[kind] -= 1
 
     def _give(self, rows: Rows, chosen: Ints, limit: int) -> None:
+        chosen = chosen[np.argsort(rows["number"][chosen])]  # hashes, and so the order of rows, differ from run to run
         rows["exhibit"][chosen] = len(self._kept) + np.arange(len(chosen))
         self._kept += [_Kept(limit) for _ in range(len(chosen))]
 

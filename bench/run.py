@@ -73,21 +73,25 @@ def measured(command: Sequence[str], *, stdin: IO[bytes] | None = None, limit_s:
 
 def watched(command: Sequence[str]) -> Usage:
     """Time, peak memory and the number of open files, looked at twenty times a second (POSIX)."""
-    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, env=environment(), stdout=output, stderr=errors)
-        files, peaks = 0, dict[int, float]()
-        while True:
-            pid, status, used = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            family = _family(process.pid)
-            files = max(files, sum(map(_open_files, family)))
+    files, peaks, ended = [0], dict[int, float](), threading.Event()
+
+    def look(pid: int, start: float) -> None:
+        while not ended.wait(0.05):
+            family = _family(pid)
+            files.append(sum(map(_open_files, family)))
             peaks.update((member, _peak_mb(member)) for member in family)
             if time.perf_counter() - start > LIMIT_S:
                 process.kill()
-            time.sleep(0.05)
+
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        start = time.perf_counter()
+        process = subprocess.Popen(command, env=environment(), stdout=output, stderr=errors)
+        watcher = threading.Thread(target=look, args=(process.pid, start))
+        watcher.start()
+        _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
+        ended.set()
+        watcher.join()
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
@@ -95,7 +99,7 @@ def watched(command: Sequence[str]) -> Usage:
             seconds=seconds,
             status=process.returncode,
             peak_mb=max(_mib(used.ru_maxrss), sum(peaks.values())),
-            files=files,
+            files=max(files),
             output=output.read(),
             errors=errors.read(),
         )

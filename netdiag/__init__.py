@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from netdiag.capture.export import flow_format, write_flows
     from netdiag.capture.options import CaptureOptions
     from netdiag.model import Finding, Report, Severity, Target, UsageError, Verdict
+    from netdiag.pki.api import verify_certificate
+    from netdiag.pki.path import Fetch
+    from netdiag.pki.verify import Verification
     from netdiag.report import load_report, render
     from netdiag.session import (
         CaptureAnalysis,
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CaptureAnalysis",
     "CaptureOptions",
+    "Fetch",
     "Finding",
     "Options",
     "Report",
@@ -45,6 +49,7 @@ __all__ = [
     "Target",
     "UsageError",
     "Verdict",
+    "Verification",
     "__version__",
     "analyze_capture",
     "diagnose_endpoint",
@@ -55,6 +60,7 @@ __all__ = [
     "read_capture",
     "rejudge",
     "render",
+    "verify_certificate",
     "write_flows",
 ]
 
@@ -63,6 +69,9 @@ _HOME = {
     **dict.fromkeys(("flow_format", "write_flows"), "netdiag.capture.export"),
     "CaptureOptions": "netdiag.capture.options",
     **dict.fromkeys(("Finding", "Report", "Severity", "Target", "UsageError", "Verdict"), "netdiag.model"),
+    "verify_certificate": "netdiag.pki.api",
+    "Fetch": "netdiag.pki.path",
+    "Verification": "netdiag.pki.verify",
     **dict.fromkeys(("load_report", "render"), "netdiag.report"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "netdiag.session"),
     **dict.fromkeys(

@@ -19,6 +19,20 @@ import msgspec
 
 SCHEMA_VERSION = 1
 
+
+class Severity(enum.StrEnum):
+    """How much a finding matters: an error means that the target cannot be used."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+    @property
+    def rank(self) -> int:
+        """0 for the worst, so that sorting puts it first."""
+        return list(Severity).index(self)
+
+
 Rung = Literal["machine", "dns", "tcp", "proxy", "tls", "chain", "https"]
 RUNGS: tuple[Rung, ...] = ("machine", "dns", "tcp", "proxy", "tls", "chain", "https")
 
@@ -86,6 +100,7 @@ FailureKind = Literal[
     "certificate",
     # HTTP
     "http-malformed",
+    "web-page",
     "too-many-redirects",
     # netdiag itself
     "cancelled",
@@ -271,7 +286,7 @@ class TlsObservation(Observation, tag="tls", frozen=True, kw_only=True):
 
 
 class CertificateSummary(Struct, frozen=True, kw_only=True):
-    """The part of a certificate that a reader needs to recognise it."""
+    """The part of a certificate that a reader needs to recognise it, and to see what it may be used for."""
 
     subject: str
     issuer: str
@@ -281,13 +296,29 @@ class CertificateSummary(Struct, frozen=True, kw_only=True):
     #: Hexadecimal SHA-256 and SHA-1 of the DER.
     sha256: str
     sha1: str
+    #: 1 or 3.
+    version: int = 3
     key: str = ""
     signature_algorithm: str = ""
     names: tuple[str, ...] = ()
     is_ca: bool = False
+    path_length: int | None = None
     self_signed: bool = False
-    #: caIssuers URLs of the authority information access extension (RFC 5280 §4.2.2.1).
+    #: As RFC 5280 §4.2.1.3 names them: ("digitalSignature", "keyCertSign"); empty where the extension is absent.
+    key_usage: tuple[str, ...] = ()
+    #: Names where they are known, else dotted: ("serverAuth", "1.3.6.1.4.1.311.20.2.2").
+    extended_key_usage: tuple[str, ...] = ()
+    #: Dotted identifiers of certificate policies.
+    policies: tuple[str, ...] = ()
+    #: Hexadecimal key identifiers (RFC 5280 §4.2.1.1 and §4.2.1.2).
+    subject_key_id: str = ""
+    authority_key_id: str = ""
+    #: caIssuers and ocsp URLs of the authority information access extension (RFC 5280 §4.2.2.1).
     aia: tuple[str, ...] = ()
+    ocsp: tuple[str, ...] = ()
+    #: URLs of CRLs, and of delta CRLs (RFC 5280 §4.2.1.13 and §4.2.1.15).
+    cdp: tuple[str, ...] = ()
+    freshest_crl: tuple[str, ...] = ()
 
 
 def name_part(name: str, key: str) -> str:
@@ -316,27 +347,101 @@ FaultKind = Literal[
     "weak-key",
     "weak-signature",
     "malformed",
+    "policy",
+    "revoked",
+    "revocation-offline",
+    "revocation-unknown",
 ]
+
+#: Whose rules decide which faults are errors; ``netdiag/pki/profiles.py`` says what each enforces. "clients" is what
+#: today's clients refuse between them, for a server that has to please all of them.
+ChainProfile = Literal["windows", "rfc5280", "webpki", "clients"]
+#: What the certificate is to be used for.
+ChainPurpose = Literal["server", "client", "any"]
 
 
 class ChainFault(Struct, frozen=True, kw_only=True):
-    """One thing wrong with one element of a chain. ``element`` counts from the leaf, 0."""
+    """One thing wrong with one element of a path. ``element`` counts from the leaf, 0."""
 
     kind: FaultKind
     element: int
     subject: str
     detail: str
-    #: The .NET X509ChainStatusFlags name that certutil and .NET would show.
+    #: Error: the profile that was asked for refuses the path for it. Warning: others do. Info: good to know.
+    severity: Severity = Severity.ERROR
+    #: The .NET X509ChainStatusFlags name that certutil and .NET would show, and its value (CERT_TRUST_* of wincrypt.h).
     status_flag: str = ""
+    status: int = 0
+    #: What Windows returns for it: "0x800B0101".
+    hresult: str = ""
+    #: Hexadecimal SHA-256 of the element; empty where it could not be read.
+    certificate: str = ""
+    #: Of what the profile in use does not refuse: the profiles that do.
+    refused_by: tuple[ChainProfile, ...] = ()
+
+    @property
+    def finding(self) -> str:
+        """The id of the finding that this fault leads to."""
+        return "tls.name-mismatch" if self.kind == "name-mismatch" else f"chain.{self.kind}"
+
+
+#: How a path ends: at a trust anchor, at a self-signed certificate that is none, or where no issuer is to be found.
+PathEnd = Literal["anchor", "self-signed", "dead-end"]
+
+
+class CertificatePath(Struct, frozen=True, kw_only=True):
+    """One candidate path, leaf first, with everything that is wrong with it."""
+
+    elements: tuple[CertificateSummary, ...]
+    #: Where each element came from: "given", "store", or the URL it was fetched from.
+    sources: tuple[str, ...]
+    end: PathEnd
+    faults: tuple[ChainFault, ...] = ()
+    #: It ends at an anchor of the store in use, and no fault is an error.
+    trusted: bool = False
+
+
+class RejectedIssuer(Struct, frozen=True, kw_only=True):
+    """A certificate that bears an issuer's name and was not taken for it, and why."""
+
+    child: str
+    subject: str
+    sha256: str
+    reason: str
+
+
+RevocationState = Literal["good", "revoked", "unknown", "offline", "no-service", "not-checked"]
+
+
+class ElementRevocation(Struct, frozen=True, kw_only=True):
+    """What is known about the revocation of one element of the best path.
+
+    "unknown": there are answers, and none that counts. "offline": its services could not be reached. "no-service": it
+    names none.
+    """
+
+    element: int
+    subject: str
+    state: RevocationState
+    #: What told: "OCSP", "CRL 1a2b" (its number in hexadecimal), "CRL 1a2b and delta CRL 1a2c"; empty for nothing.
+    source: str = ""
+    #: The reason by its RFC 5280 §5.3.1 name ("keyCompromise"), and the moment, of a revocation.
+    reason: str = ""
+    revoked_at: float | None = None
+    #: Until when the answer holds, where it says so.
+    next_update: float | None = None
+    detail: str = ""
 
 
 class ChainObservation(Observation, tag="chain", frozen=True, kw_only=True):
-    """The verification of a presented chain against the trust store in use."""
+    """The verification of a chain against the trust store in use."""
 
-    #: The name that the leaf was matched with.
+    #: The name that the leaf was matched with; empty for none.
     host: str
+    #: The best path, leaf first; its faults that are errors or warnings, and those that are only good to know.
     elements: tuple[CertificateSummary, ...] = ()
     faults: tuple[ChainFault, ...] = ()
+    notes: tuple[ChainFault, ...] = ()
     #: The trust stores, in words: ("system /etc/ssl/certs/ca-certificates.crt",).
     stores: tuple[str, ...] = ()
     store_size: int = 0
@@ -348,6 +453,97 @@ class ChainObservation(Observation, tag="chain", frozen=True, kw_only=True):
     has_digicert_g2: bool = False
     #: The time that validity was judged at.
     at: float = 0.0
+    profile: ChainProfile = "clients"
+    purpose: ChainPurpose = "server"
+    #: Every candidate path, the best first, and why it is the best; candidates for an issuer that were not taken.
+    #: Empty where only the best path was asked for.
+    paths: tuple[CertificatePath, ...] = ()
+    chosen: str = ""
+    rejected: tuple[RejectedIssuer, ...] = ()
+    #: The search ended at one of its limits, so there may be other paths.
+    exhausted: bool = False
+    #: One for each element of the best path below its anchor; empty where revocation was not looked at.
+    revocation: tuple[ElementRevocation, ...] = ()
+
+
+#: What a URL is named for: a certificate's issuer, its CRL, a delta CRL, its OCSP responder.
+UrlPurpose = Literal["aia", "cdp", "delta", "ocsp"]
+
+#: What became of a URL. "failed": nothing came. "refused": the responder answered with an error (RFC 6960 §2.3).
+#: "unusable": what came is not what it should be. "wrong-scope": it is about other certificates or reasons.
+#: "unsupported": a scheme that is not retrieved.
+UrlStatus = Literal[
+    "verified",
+    "revoked",
+    "expired",
+    "not-yet-valid",
+    "unknown",
+    "wrong-issuer",
+    "bad-signature",
+    "wrong-scope",
+    "unusable",
+    "refused",
+    "failed",
+    "unsupported",
+]
+
+
+class RetrievalObservation(Observation, tag="retrieval", frozen=True, kw_only=True):
+    """One URL of one certificate, retrieved and compared with it, as ``certutil -verify -urlfetch`` does.
+
+    ``parent`` is the chain that asked for it. ``failure`` tells why nothing came; ``status`` what the content is worth.
+    """
+
+    url: str
+    purpose: UrlPurpose
+    #: The element of the best path that names the URL, and its subject.
+    element: int
+    subject: str
+    status: UrlStatus
+    detail: str = ""
+    method: Literal["", "GET", "POST", "LDAP"] = ""
+    #: The proxy that it went through, without credentials; empty for none.
+    proxy: str = ""
+    #: The HTTP status of the last answer, where there was one.
+    http_status: int | None = None
+    bytes: int = 0
+    #: Taken from the cache of an earlier run.
+    cached: bool = False
+    #: The CRL's number in hexadecimal, or the subject of the certificate that came.
+    object: str = ""
+    this_update: float | None = None
+    next_update: float | None = None
+
+
+#: Where a key's provider keeps it: an old cryptographic service provider, or a key storage provider (CNG).
+KeyProviderKind = Literal["", "csp", "ksp"]
+
+
+class KeyObservation(Observation, tag="key", frozen=True, kw_only=True):
+    """The private key that belongs, or should belong, to a certificate in a PKCS#12 or PEM file."""
+
+    path: str
+    #: "pkcs12", "pem", "der".
+    format: str
+    #: The certificate that it is about.
+    subject: str = ""
+    certificate: str = ""
+    #: The file holds a private key; and that key's public half is the certificate's.
+    present: bool = False
+    matches: bool = False
+    #: Its kind and size ("RSA 2048").
+    key: str = ""
+    #: The provider's name in the file (1.3.6.1.4.1.311.17.1) and its kind; empty where the file does not say.
+    provider: str = ""
+    provider_kind: KeyProviderKind = ""
+    #: The key is to be put into the machine's store (1.3.6.1.4.1.311.17.2).
+    machine_keyset: bool = False
+    #: What the file says the key is for: AT_KEYEXCHANGE, AT_SIGNATURE; empty where it does not say.
+    key_spec: Literal["", "exchange", "signature"] = ""
+    friendly_name: str = ""
+    #: Key usage and alternative names of the certificate, in its order.
+    key_usage: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 class HttpHop(Struct, frozen=True, kw_only=True):
@@ -760,6 +956,8 @@ AnyObservation = (
     | NodeObservation
     | TlsObservation
     | ChainObservation
+    | RetrievalObservation
+    | KeyObservation
     | HttpsObservation
 )
 
@@ -778,21 +976,10 @@ RUNG_OF: dict[type[Observation], Rung] = {
     NodeObservation: "tls",
     TlsObservation: "tls",
     ChainObservation: "chain",
+    RetrievalObservation: "chain",
+    KeyObservation: "chain",
     HttpsObservation: "https",
 }
-
-
-class Severity(enum.StrEnum):
-    """How much a finding matters: an error means that the target cannot be used."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    INFO = "info"
-
-    @property
-    def rank(self) -> int:
-        """0 for the worst, so that sorting puts it first."""
-        return list(Severity).index(self)
 
 
 Blame = Literal[

@@ -1,216 +1,241 @@
-"""What RFC 5280 §6 and today's minimum strengths ask of each element of one path. Pure; all faults, not the first.
+"""What each element of one path must be like: RFC 5280, today's minimum strengths, and what each profile adds.
 
-The order of the faults is the order of the functions below, leaf before issuers. Not done here: policies, revocation,
-and name constraints on forms other than DNS names, addresses and directory names.
+Contract: pure; all faults, not the first. The order is that of the functions below, leaf before issuers. What
+elements may be used for stands in roles.py, their names in name_checks.py, policies in policies.py, revocation in
+revocation.py.
 """
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from netdiag.model import ChainFault, FaultKind
-from netdiag.pki.facts import Facts
+from netdiag.model import ChainFault, Severity
+from netdiag.pki import name_checks, roles
+from netdiag.pki.context import Context, utc
+from netdiag.pki.policies import Inputs, policy_problems
+from netdiag.pki.profiles import ALL, CLIENTS, LINT, NOBODY, RFC5280, WEBPKI, WINDOWS, Profiles
+from netdiag.pki.summary import key_text
 
 #: Below this, public authorities may not issue (CA/Browser Forum BR §6.1.5), and OpenSSL's level 2 refuses.
 MIN_RSA_BITS = 2048
+#: Below this, Windows refuses (KB 2661254).
+MIN_RSA_BITS_WINDOWS = 1024
 #: P-224 is as strong as RSA 2048 (NIST SP 800-57 part 1, table 2).
 MIN_EC_BITS = 224
-WEAK_HASHES = frozenset({"md2", "md4", "md5", "sha1"})
-#: dotted OIDs of signatures whose hash cryptography does not name: md2WithRSA, md4WithRSA.
-_WEAK_OIDS = frozenset({"1.2.840.113549.1.1.2", "1.2.840.113549.1.1.3"})
-#: Subtrees compared with names for one element; a product above this is an attack, as Go's crypto/x509 says.
-MAX_CONSTRAINT_COMPARISONS = 250_000
+#: Curves of public certificates (BR §6.1.5).
+PUBLIC_CURVES = ("secp256r1", "secp384r1", "secp521r1")
+#: RFC 5280 §4.1.2.2.
+MAX_SERIAL_OCTETS = 20
+#: Broken for signatures everywhere; SHA-1 is accepted by some.
+BROKEN_HASHES = frozenset({"md2", "md4", "md5"})
+#: ecdsa-with-SHA1 (RFC 3279 §2.2.3).
+_ECDSA_SHA1 = "1.2.840.10045.4.1"
+#: Dotted OIDs of signatures whose hash cryptography does not name: md2WithRSA, md4WithRSA.
+_BROKEN_OIDS = frozenset({"1.2.840.113549.1.1.2", "1.2.840.113549.1.1.3"})
 
-_SERVER_PURPOSES = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
+#: Extensions that say what a certificate may be used for: one that cannot be read may forbid what is being done.
+_DECISIVE = frozenset(
+    kind.oid.dotted_string
+    for kind in (
+        x509.BasicConstraints,
+        x509.KeyUsage,
+        x509.ExtendedKeyUsage,
+        x509.NameConstraints,
+        x509.SubjectAlternativeName,
+        x509.CertificatePolicies,
+        x509.PolicyConstraints,
+        x509.InhibitAnyPolicy,
+    )
+)
+#: Lists that RFC 5280 wants to have an entry at least, and that cryptography reads without one.
+_NEVER_EMPTY: tuple[type[x509.ExtensionType], ...] = (
+    x509.SubjectAlternativeName,
+    x509.CertificatePolicies,
+    x509.AuthorityInformationAccess,
+    x509.CRLDistributionPoints,
+)
+#: Extensions that RFC 5280 wants to be non-critical (§4.2.1.1, §4.2.1.2, §4.2.2.1).
+_NEVER_CRITICAL: tuple[type[x509.ExtensionType], ...] = (
+    x509.AuthorityKeyIdentifier,
+    x509.SubjectKeyIdentifier,
+    x509.AuthorityInformationAccess,
+)
 
 
-def element_faults(elements: Sequence[Facts], at: float, *, anchored: bool) -> list[ChainFault]:
-    """Every fault of the elements, leaf first. ``anchored``: the last one is a trust anchor."""
-    last = len(elements) - 1
+def path_faults(context: Context, inputs: Inputs) -> list[ChainFault]:
+    """Every fault of the elements, leaf first."""
     found: list[ChainFault] = []
-    for index, element in enumerate(elements):
-        anchor = anchored and index == last
-        found += _readable(element, index)
-        found += _time(element, index, at)
-        found += _strength(element, index)
-        found += _purpose(element, index)
+    for index in range(len(context.elements)):
+        for check in (_readable, _identity, _time, _key, _signature, roles.purpose, _key_identifiers):
+            found += check(context, index)
         if index:
-            found += _authority(element, index, anchor=anchor)
-            found += _path_length(elements, index)
-            found += _constraints(elements, index)
+            found += roles.authority(context, index)
+            found += roles.path_length(context, index)
         else:
-            found += _leaf_usage(element)
+            found += roles.leaf(context)
+            found += roles.leaf_usage(context)
+            found += name_checks.alternative_names(context)
+        found += name_checks.constraints(context, index)
+    found += _policy_constraints(context)
+    below = context.elements[:-1] if context.anchored else context.elements
+    for index, problem in policy_problems(below or context.elements, inputs):
+        found.append(context.fault("policy", index, problem, "InvalidPolicyConstraints", RFC5280 | WINDOWS))
     return found
 
 
-def fault(kind: FaultKind, index: int, element: Facts, detail: str, status_flag: str = "") -> ChainFault:
-    """A fault of one element."""
-    return ChainFault(kind=kind, element=index, subject=element.summary.subject, detail=detail, status_flag=status_flag)
-
-
-def utc(seconds: float) -> str:
-    """A moment for a reader: "2026-11-23 15:09 UTC"; certificates reach the year 9999 (RFC 5280 §4.1.2.5)."""
-    try:
-        return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%d %H:%M} UTC"
-    except (OverflowError, ValueError, OSError):
-        return f"{seconds:.0f} s after 1970"
-
-
-def _readable(element: Facts, index: int) -> Iterator[ChainFault]:
-    if element.extension_error:
-        yield fault(
-            "malformed", index, element, f"its extensions cannot be read: {element.extension_error}", "InvalidExtension"
+def _readable(context: Context, index: int) -> Iterator[ChainFault]:
+    element = context.elements[index]
+    for entry in element.broken:
+        name = extension_name(entry.oid)
+        if entry.unsupported:
+            who: Profiles = ALL if entry.critical else NOBODY
+            detail = f"its extension {name} holds a form of name that is not read: {entry.error}"
+            yield context.fault("malformed", index, detail, "HasNotSupportedCriticalExtension", who)
+            continue
+        decisive = entry.value is None and (entry.critical or entry.oid in _DECISIVE)
+        who = ALL if decisive else LINT if entry.oid in _DECISIVE else WEBPKI
+        yield context.fault(
+            "malformed", index, f"its extension {name} cannot be read: {entry.error}", "InvalidExtension", who
         )
-    if element.key is None:
-        yield fault("malformed", index, element, "its public key is of no known kind", "NotSignatureValid")
+    for kind in _NEVER_EMPTY:
+        value = element.extension(kind)
+        if isinstance(value, Iterable) and not list(value):
+            oid = kind.oid.dotted_string
+            detail = f"its extension {extension_name(oid)} is empty (RFC 5280 §4.2)"
+            yield context.fault("malformed", index, detail, "InvalidExtension", LINT if oid in _DECISIVE else WEBPKI)
+    for oid in element.repeated:
+        detail = f"it has the extension {extension_name(oid)} more than once (RFC 5280 §4.2)"
+        yield context.fault("malformed", index, detail, "InvalidExtension")
+    if element.key is None and not element.inherits_parameters:
+        yield context.fault("malformed", index, "its public key is of no known kind", "NotSignatureValid")
+    if element.spells_out_curve:  # CVE-2020-0601: such a curve may be anybody's
+        detail = "its key spells out a curve in place of its name (RFC 5480 §2.1.1)"
+        yield context.fault("malformed", index, detail, "InvalidExtension", LINT | CLIENTS, Severity.WARNING)
     # RFC 5280 §4.2: "A certificate-using system MUST reject the certificate if it encounters a critical extension it
     # does not recognize".
     for oid in element.unknown_critical:
-        yield fault(
-            "malformed",
-            index,
-            element,
-            f"its critical extension {oid} is unknown",
-            "HasNotSupportedCriticalExtension",
+        detail = f"its critical extension {oid} is unknown"
+        yield context.fault("malformed", index, detail, "HasNotSupportedCriticalExtension")
+    if element.structure.tbs.signature.data != element.structure.algorithm.data:
+        detail = "it names two signature algorithms, one inside and one outside (RFC 5280 §4.1.1.2)"
+        yield context.fault("malformed", index, detail, "NotSignatureValid")
+
+
+def _identity(context: Context, index: int) -> Iterator[ChainFault]:
+    """Version, serial number and names (RFC 5280 §4.1.2)."""
+    element = context.elements[index]
+    if element.version < 3:
+        yield context.fault(
+            "malformed", index, f"it is of version {element.version}, not 3", "InvalidExtension", WEBPKI
         )
-
-
-def _time(element: Facts, index: int, at: float) -> Iterator[ChainFault]:
-    summary = element.summary
-    if at > summary.not_after:
-        yield fault("expired", index, element, f"valid until {utc(summary.not_after)}", "NotTimeValid")
-    elif at < summary.not_before:
-        yield fault("not-yet-valid", index, element, f"valid from {utc(summary.not_before)}", "NotTimeValid")
-
-
-def _strength(element: Facts, index: int) -> Iterator[ChainFault]:
-    key = element.key
-    too_small = (
-        (isinstance(key, rsa.RSAPublicKey) and key.key_size < MIN_RSA_BITS)
-        or (isinstance(key, ec.EllipticCurvePublicKey) and key.key_size < MIN_EC_BITS)
-        or isinstance(key, dsa.DSAPublicKey)
-    )
-    if too_small:
-        yield fault("weak-key", index, element, f"its key is {element.summary.key}", "HasWeakSignature")
-    oid = element.certificate.signature_algorithm_oid.dotted_string
-    # Nobody relies on the signature of a self-signed certificate: it is trusted, or not, as it stands.
-    if not element.self_signed and (element.signature_hash in WEAK_HASHES or oid in _WEAK_OIDS):
-        yield fault(
-            "weak-signature",
-            index,
-            element,
-            f"it is signed with {element.summary.signature_algorithm}",
-            "HasWeakSignature",
+    if element.version < 3 and element.extensions:
+        detail = f"it has extensions, and is of version {element.version} (RFC 5280 §4.1.2.9)"
+        yield context.fault("malformed", index, detail, "InvalidExtension", LINT)
+    for name, what in ((element.subject_name, "subject"), (element.issuer_name, "issuer")):
+        if name is None:
+            yield context.fault("malformed", index, f"its {what} cannot be read", "InvalidExtension")
+    if not element.issuer:
+        yield context.fault("malformed", index, "it names no issuer (RFC 5280 §4.1.2.4)", "InvalidExtension")
+    if element.is_ca and not element.subject:
+        yield context.fault(
+            "malformed", index, "it is an authority without a name (RFC 5280 §4.1.2.6)", "InvalidExtension"
         )
-
-
-def _purpose(element: Facts, index: int) -> Iterator[ChainFault]:
-    """An authority with an extended key usage is limited to it; Windows, OpenSSL and browsers all say so."""
-    usage = element.extension(x509.ExtendedKeyUsage)
-    if usage is not None and not _SERVER_PURPOSES & set(usage):
-        purposes = ", ".join(_purpose_name(oid) for oid in list(usage)[:8])
-        yield fault("purpose-mismatch", index, element, f"it is for {purposes}, not for serverAuth", "NotValidForUsage")
-
-
-def _purpose_name(oid: x509.ObjectIdentifier) -> str:
-    return oid.dotted_string if oid._name == "Unknown OID" else oid._name
-
-
-def _leaf_usage(leaf: Facts) -> Iterator[ChainFault]:
-    usage = leaf.extension(x509.KeyUsage)
-    if usage and not (usage.digital_signature or usage.key_encipherment or usage.key_agreement):
-        yield fault("key-usage", 0, leaf, "its key usage allows neither signing nor key exchange", "NotValidForUsage")
-
-
-def _authority(element: Facts, index: int, *, anchor: bool) -> Iterator[ChainFault]:
-    """RFC 5280 §6.1.4 (k) and (n). A version 1 root has no extensions, and is an anchor all the same."""
-    if anchor and element.certificate.version is x509.Version.v1:
-        return
-    if element.extension_error:
-        return  # said already
-    basic = element.extension(x509.BasicConstraints)
-    if basic is None or not basic.ca:
-        why = "it has no basic constraints" if basic is None else "its basic constraints say that it is no CA"
-        yield fault("not-a-ca", index, element, why, "InvalidBasicConstraints")
-    usage = element.extension(x509.KeyUsage)
-    if usage is not None and not usage.key_cert_sign:
-        yield fault("key-usage", index, element, "its key usage does not allow keyCertSign", "NotValidForUsage")
-
-
-def _path_length(elements: Sequence[Facts], index: int) -> Iterator[ChainFault]:
-    """RFC 5280 §4.2.1.9: how many intermediates that are not self-issued may follow."""
-    basic = elements[index].extension(x509.BasicConstraints)
-    below = sum(1 for element in elements[1:index] if not element.self_issued)
-    if basic is not None and basic.path_length is not None and below > basic.path_length:
-        yield fault(
-            "path-length-exceeded",
-            index,
-            elements[index],
-            f"it allows {basic.path_length} authorities below it, and {below} follow",
-            "InvalidBasicConstraints",
+    if (not context.is_anchor(index) or not index) and not 0 < element.serial < 1 << (8 * MAX_SERIAL_OCTETS):
+        shape = "larger than 20 octets" if element.serial > 0 else "not positive"
+        yield context.fault(
+            "malformed", index, f"its serial number is {shape} (RFC 5280 §4.1.2.2)", "InvalidExtension", LINT
         )
+    for kind in _NEVER_CRITICAL:
+        if element.critical(kind):
+            detail = f"its extension {extension_name(kind.oid.dotted_string)} is critical, which RFC 5280 §4.2 forbids"
+            yield context.fault("malformed", index, detail, "InvalidExtension", LINT)
 
 
-def _constraints(elements: Sequence[Facts], index: int) -> Iterator[ChainFault]:
-    """RFC 5280 §6.1.3 (b) and (c): names of everything below, except self-issued intermediates."""
-    constraints = elements[index].extension(x509.NameConstraints)
-    if constraints is None:
-        return
-    permitted = list(constraints.permitted_subtrees or ())
-    excluded = list(constraints.excluded_subtrees or ())
-    for below, element in enumerate(elements[:index]):
-        if below and element.self_issued:
-            continue
-        names = _names(element)
-        if len(names) * (len(permitted) + len(excluded)) > MAX_CONSTRAINT_COMPARISONS:
-            yield fault(
-                "name-constraint", index, elements[index], "too many names to compare", "InvalidNameConstraints"
-            )
+def _time(context: Context, index: int) -> Iterator[ChainFault]:
+    element = context.elements[index]
+    if context.at > element.not_after:
+        yield context.fault("expired", index, f"valid until {utc(element.not_after)}", "NotTimeValid")
+    elif context.at < element.not_before:
+        yield context.fault("not-yet-valid", index, f"valid from {utc(element.not_before)}", "NotTimeValid")
+
+
+def _key(context: Context, index: int) -> Iterator[ChainFault]:
+    key, anchor = context.elements[index].key, context.is_anchor(index) and index > 0
+    who: Profiles = NOBODY
+    match key:
+        case rsa.RSAPublicKey() if key.key_size < MIN_RSA_BITS_WINDOWS:
+            who = ALL - RFC5280
+        case rsa.RSAPublicKey() if key.key_size < MIN_RSA_BITS:
+            who = WEBPKI | CLIENTS
+        case rsa.RSAPublicKey() if key.key_size % 8:
+            who = WEBPKI
+        case ec.EllipticCurvePublicKey() if key.key_size < MIN_EC_BITS:
+            who = WEBPKI | CLIENTS
+        case ec.EllipticCurvePublicKey() if key.curve.name not in PUBLIC_CURVES:
+            who = WEBPKI
+        case dsa.DSAPublicKey():
+            who = WEBPKI | CLIENTS
+        case _:
             return
-        for name in names:
-            if any(_within(name, subtree) for subtree in excluded):
-                yield _constrained(elements, below, index, name, "HasExcludedNameConstraint", "excludes")
-                break
-            same_form = [subtree for subtree in permitted if type(subtree) is type(name)]
-            if same_form and not any(_within(name, subtree) for subtree in same_form):
-                yield _constrained(elements, below, index, name, "HasNotPermittedNameConstraint", "does not permit")
-                break
+    if who:  # a trusted root is used as it stands, whatever its size: most clients accept it
+        refused = who & WEBPKI if anchor else who
+        yield context.fault(
+            "weak-key", index, f"its key is {key_text(key)}", "HasWeakSignature", refused, Severity.WARNING
+        )
 
 
-def _constrained(
-    elements: Sequence[Facts], below: int, index: int, name: x509.GeneralName, status_flag: str, verb: str
-) -> ChainFault:
-    text = name.value.rfc4514_string() if isinstance(name, x509.DirectoryName) else str(name.value)
-    detail = f"the authority {elements[index].summary.subject} {verb} the name {text[:200]}"
-    return fault("name-constraint", below, elements[below], detail, status_flag)
+def _signature(context: Context, index: int) -> Iterator[ChainFault]:
+    """Nobody relies on the signature of a self-signed certificate: it is trusted, or not, as it stands."""
+    element = context.elements[index]
+    if context.is_anchor(index) or element.self_signed:
+        return
+    oid, detail = element.certificate.signature_algorithm_oid.dotted_string, "it is signed with {}"
+    if element.signature_hash in BROKEN_HASHES or oid in _BROKEN_OIDS:
+        who = ALL
+    elif element.signature_hash == "sha1":
+        # RFC 3279 made SHA-1 the hash of RSA and DSA signatures; those of ECDSA came with SHA-2 (RFC 5758).
+        who = WEBPKI | CLIENTS | (RFC5280 if oid == _ECDSA_SHA1 else NOBODY)
+    else:
+        return
+    detail = detail.format(element.summary.signature_algorithm)
+    yield context.fault("weak-signature", index, detail, "HasWeakSignature", who, Severity.WARNING)
 
 
-def _names(element: Facts) -> list[x509.GeneralName]:
-    alternative = element.extension(x509.SubjectAlternativeName)
-    names: list[x509.GeneralName] = list(alternative or ())
-    subject = element.certificate.subject
-    return [*names, x509.DirectoryName(subject)] if subject.rdns else names
+def _key_identifiers(context: Context, index: int) -> Iterator[ChainFault]:
+    """RFC 5280 §4.2.1.1 and §4.2.1.2; of self-signed roots, BR §7.1.2.1.3."""
+    element = context.elements[index]
+    anchor = context.is_anchor(index)
+    identifier = element.extension(x509.AuthorityKeyIdentifier)
+    if not element.self_signed and element.authority_key_id is None and element.version == 3:
+        detail = "it has no key identifier of its issuer (RFC 5280 §4.2.1.1)"
+        yield context.fault("malformed", index, detail, "InvalidExtension", LINT)
+    if element.is_ca and not element.has(x509.SubjectKeyIdentifier) and (index or element.version == 3):
+        detail = "it is an authority without a key identifier (RFC 5280 §4.2.1.2)"
+        yield context.fault("malformed", index, detail, "InvalidExtension", LINT)
+    if anchor and index and element.self_signed and identifier is not None:
+        complete = identifier.key_identifier is not None and identifier.key_identifier == element.subject_key_id
+        if not complete or identifier.authority_cert_issuer or identifier.authority_cert_serial_number is not None:
+            detail = "its authority key identifier is more or less than its own key identifier (BR §7.1.2.1.3)"
+            yield context.fault("malformed", index, detail, "InvalidExtension", WEBPKI)
 
 
-def _within(name: x509.GeneralName, subtree: x509.GeneralName) -> bool:
-    """Whether a name lies in a subtree of its own form (RFC 5280 §4.2.1.10)."""
-    if isinstance(name, x509.DNSName) and isinstance(subtree, x509.DNSName):
-        base = subtree.value.lower().removeprefix(".")
-        value = name.value.lower()
-        return not base or value == base or value.endswith(f".{base}")
-    if isinstance(name, x509.IPAddress) and isinstance(subtree, x509.IPAddress):
-        address, network = name.value, subtree.value
-        if isinstance(address, ipaddress.IPv4Address) and isinstance(network, ipaddress.IPv4Network):
-            return address in network
-        if isinstance(address, ipaddress.IPv6Address) and isinstance(network, ipaddress.IPv6Network):
-            return address in network
-        return False
-    if isinstance(name, x509.DirectoryName) and isinstance(subtree, x509.DirectoryName):
-        return name.value.rdns[: len(subtree.value.rdns)] == subtree.value.rdns
-    return False
+def _policy_constraints(context: Context) -> Iterator[ChainFault]:
+    """RFC 5280 §4.2.1.11 wants them critical.
+
+    RFC 3280 did not, and certificates of its time that assert policies are verified by what they assert.
+    """
+    for index, element in enumerate(context.elements):
+        present = element.has(x509.PolicyConstraints) and not element.critical(x509.PolicyConstraints)
+        if present:
+            who = NOBODY if element.has(x509.CertificatePolicies) else LINT
+            detail = "its policy constraints are not critical (RFC 5280 §4.2.1.11)"
+            yield context.fault("policy", index, detail, "InvalidPolicyConstraints", who)
+
+
+def extension_name(oid: str) -> str:
+    """The name that cryptography knows the extension by, else the OID."""
+    name: str = x509.ObjectIdentifier(oid)._name
+    return oid if name == "Unknown OID" else name

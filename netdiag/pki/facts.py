@@ -1,34 +1,37 @@
 """DER -> ``Facts``: what path building and verification need to know of one certificate, read once.
 
-Contract: never raises for hostile input: ``read`` returns ``Unreadable`` with the reason, and an extension that cannot
-be read leaves its certificate with ``extension_error``. Results are cached by content, so that hundreds of targets that
-present the same intermediates parse them once.
+Contract: never raises for hostile input: ``read`` returns ``Unreadable`` with the reason. Extensions are read one by
+one where they cannot be read together, so that a broken one hides only itself. Results are cached by content, so that
+hundreds of targets that present the same intermediates parse them once.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
-from cryptography.x509.oid import AuthorityInformationAccessOID, NameOID
+from cryptography.x509.oid import NameOID
 
 from netdiag.model import CertificateSummary
+from netdiag.pki import structure
+from netdiag.pki.distinguished import NameKey, name_key, unreadable_key
+from netdiag.pki.lazy import lazy
 from netdiag.pki.load import UNREADABLE, quiet
+from netdiag.pki.signatures import signature_holds
+from netdiag.pki.summary import clipped, decoder_words, summarize
 
 #: Certificates with hundreds of names stay below 32 KiB; OpenSSL takes at most 100 KiB for a whole chain by default.
 MAX_CERTIFICATE_BYTES = 256 * 1024
-#: Names and texts kept for the report.
-MAX_NAMES = 250
-MAX_TEXT = 500
-MAX_AIA = 8
+#: Extensions of one certificate that are read one by one; real ones have about ten.
+MAX_EXTENSIONS = 64
 
 #: Extensions that this engine processes, by dotted OID; any other critical one is unknown (RFC 5280 §4.2).
 PROCESSED = frozenset(
@@ -38,48 +41,67 @@ PROCESSED = frozenset(
         "2.5.29.17",  # subjectAltName
         "2.5.29.19",  # basicConstraints
         "2.5.29.30",  # nameConstraints
-        "2.5.29.32",  # certificatePolicies: no policy is asked for, so that any will do
+        "2.5.29.31",  # cRLDistributionPoints
+        "2.5.29.32",  # certificatePolicies
         "2.5.29.33",  # policyMappings
         "2.5.29.35",  # authorityKeyIdentifier
         "2.5.29.36",  # policyConstraints
         "2.5.29.37",  # extKeyUsage
+        "2.5.29.46",  # freshestCRL
         "2.5.29.54",  # inhibitAnyPolicy
-        "2.5.29.31",  # cRLDistributionPoints
         "1.3.6.1.5.5.7.1.1",  # authorityInfoAccess
     }
 )
+POLICY_MAPPINGS = "2.5.29.33"
+#: id-dsa (RFC 3279 §2.3.2).
+_DSA = "1.2.840.10040.4.1"
 
 E = TypeVar("E", bound=x509.ExtensionType)
+R = TypeVar("R")
 
 
 @dataclass(frozen=True)
 class Unreadable:
-    """Bytes that are no certificate, and why."""
+    """Bytes that are not what they should be, and why."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Extension:
+    """One extension: its value, or why that cannot be read. ``unsupported``: it is well-formed, and beyond us."""
+
+    oid: str
+    critical: bool
+    value: x509.ExtensionType | structure.PolicyMappings | None
+    error: str = ""
+    unsupported: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Facts:
     """One certificate. Equal to another exactly when their SHA-256 is.
 
-    ``subject``, ``issuer`` and ``public_key`` (SubjectPublicKeyInfo) are DER; times are seconds since the epoch.
-    ``extensions`` is empty when ``extension_error`` says that they cannot be read.
+    ``subject_der``, ``issuer_der`` and ``public_key`` (SubjectPublicKeyInfo) are the DER inside their SEQUENCE, as it
+    stands in the certificate, and ``signed`` is what the signature is over; ``subject`` and ``issuer`` compare as RFC
+    5280 §7.1 wants. Times are seconds since the epoch. ``extensions`` maps dotted identifiers; of one that occurs twice
+    the first counts, and ``repeated`` names it. ``certificate`` stands for one whose key cryptography cannot read too:
+    ask it for nothing that is here.
     """
 
     certificate: x509.Certificate
+    der: bytes = field(repr=False)
     sha256: str
-    subject: bytes
-    issuer: bytes
-    public_key: bytes
+    subject: NameKey
+    issuer: NameKey
+    subject_der: bytes = field(repr=False)
+    issuer_der: bytes = field(repr=False)
+    public_key: bytes = field(repr=False)
     key: CertificatePublicKeyTypes | None
-    signature_hash: str
-    extensions: x509.Extensions
-    extension_error: str
-    common_names: tuple[str, ...]
-    dns_names: tuple[str, ...]
-    addresses: tuple[str, ...]
-    summary: CertificateSummary = field(repr=False)
+    signed: bytes = field(repr=False)
+    extensions: Mapping[str, Extension] = field(repr=False)
+    repeated: tuple[str, ...]
+    structure: structure.Certificate = field(repr=False)
 
     def __hash__(self) -> int:
         return hash(self.sha256)
@@ -88,21 +110,72 @@ class Facts:
         return isinstance(other, Facts) and other.sha256 == self.sha256
 
     def extension(self, kind: type[E]) -> E | None:
-        """The value of an extension, None when it is absent."""
-        for entry in self.extensions:
-            if isinstance(entry.value, kind):
-                return entry.value
-        return None
+        """The value of an extension; None when it is absent or cannot be read."""
+        found = self.extensions.get(kind.oid.dotted_string)
+        return found.value if found and isinstance(found.value, kind) else None
+
+    def has(self, kind: type[x509.ExtensionType]) -> bool:
+        """Whether the extension is there, readable or not."""
+        return kind.oid.dotted_string in self.extensions
+
+    def critical(self, kind: type[x509.ExtensionType]) -> bool:
+        """Whether the extension is there and marked critical."""
+        found = self.extensions.get(kind.oid.dotted_string)
+        return found is not None and found.critical
+
+    @property
+    def broken(self) -> tuple[Extension, ...]:
+        """The extensions that cannot be read."""
+        return tuple(entry for entry in self.extensions.values() if entry.error)
+
+    @property
+    def inherits_parameters(self) -> bool:
+        """Its key is a DSA key without parameters."""
+        return self.key is None and _inherits_parameters(self.public_key)
+
+    @property
+    def spells_out_curve(self) -> bool:
+        """Its key brings all numbers of an elliptic curve along, in place of the curve's name."""
+        if not isinstance(self.key, ec.EllipticCurvePublicKey):
+            return False
+        info = structure.sequence(self.public_key)
+        return _or_none(lambda: structure.decode(structure.NamedCurveKey, info)) is None
 
     @property
     def self_issued(self) -> bool:
         """Subject and issuer are one name (RFC 5280 §3.2)."""
         return self.subject == self.issuer
 
-    @property
+    @lazy
     def self_signed(self) -> bool:
         """Self-issued, and signed with its own key."""
-        return self.summary.self_signed
+        return self.self_issued and signed_by(self, self)
+
+    @property
+    def version(self) -> int:
+        """1, 2 or 3, and whatever else it claims."""
+        return self.structure.tbs.version + 1
+
+    @property
+    def serial(self) -> int:
+        """The serial number; RFC 5280 §4.1.2.2 wants it positive, and not everybody heeds that."""
+        return self.structure.tbs.serial
+
+    @lazy
+    def not_before(self) -> float:
+        """The first moment of validity."""
+        return _or_none(lambda: self.certificate.not_valid_before_utc.timestamp()) or 0.0
+
+    @lazy
+    def not_after(self) -> float:
+        """The last moment of validity."""
+        return _or_none(lambda: self.certificate.not_valid_after_utc.timestamp()) or 0.0
+
+    @lazy
+    def signature_hash(self) -> str:
+        """The name of the signature's hash ("sha256"); empty where it has none, or an unknown one."""
+        algorithm = _or_none(lambda: self.certificate.signature_hash_algorithm)
+        return algorithm.name if algorithm else ""
 
     @property
     def subject_key_id(self) -> bytes | None:
@@ -117,14 +190,72 @@ class Facts:
         return found.key_identifier if found else None
 
     @property
+    def is_ca(self) -> bool:
+        """Its basic constraints say that it is an authority."""
+        basic = self.extension(x509.BasicConstraints)
+        return basic is not None and basic.ca
+
+    @property
     def unknown_critical(self) -> tuple[str, ...]:
         """Dotted OIDs of critical extensions that this engine does not process."""
-        return tuple(
-            e.oid.dotted_string for e in self.extensions if e.critical and e.oid.dotted_string not in PROCESSED
-        )
+        return tuple(e.oid for e in self.extensions.values() if e.critical and e.oid not in PROCESSED)
+
+    @lazy
+    def subject_name(self) -> x509.Name | None:
+        """The subject; None when it cannot be read."""
+        with quiet():
+            return _or_none(lambda: self.certificate.subject)
+
+    @lazy
+    def issuer_name(self) -> x509.Name | None:
+        """The issuer; None when it cannot be read."""
+        with quiet():
+            return _or_none(lambda: self.certificate.issuer)
+
+    @lazy
+    def alternative_names(self) -> tuple[x509.GeneralName, ...]:
+        """Every entry of the subject alternative name, in order."""
+        return tuple(self.extension(x509.SubjectAlternativeName) or ())
+
+    @lazy
+    def dns_names(self) -> tuple[str, ...]:
+        """The dNSName entries."""
+        return tuple(name.value for name in self.alternative_names if isinstance(name, x509.DNSName))
+
+    @lazy
+    def addresses(self) -> tuple[str, ...]:
+        """The iPAddress entries in text form."""
+        return tuple(str(name.value) for name in self.alternative_names if isinstance(name, x509.IPAddress))
+
+    @lazy
+    def mailboxes(self) -> tuple[str, ...]:
+        """The rfc822Name entries."""
+        return tuple(name.value for name in self.alternative_names if isinstance(name, x509.RFC822Name))
+
+    @lazy
+    def common_names(self) -> tuple[str, ...]:
+        """The common names of the subject."""
+        return tuple(map(clipped, _attributes(self.subject_name, NameOID.COMMON_NAME)))
+
+    @lazy
+    def emails(self) -> tuple[str, ...]:
+        """The e-mail addresses of the subject (the old place for them, which constraints still reach)."""
+        return _attributes(self.subject_name, NameOID.EMAIL_ADDRESS)
+
+    @lazy
+    def policy_mappings(self) -> tuple[tuple[str, str], ...]:
+        """Pairs of issuer's and subject's domain policy (RFC 5280 §4.2.1.5), dotted."""
+        found = self.extensions.get(POLICY_MAPPINGS)
+        return found.value.pairs if found and isinstance(found.value, structure.PolicyMappings) else ()
+
+    @lazy
+    def summary(self) -> CertificateSummary:
+        """What a report shows of it."""
+        with quiet():
+            return summarize(self)
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=2048)
 def read(der: bytes) -> Facts | Unreadable:
     """The facts of the certificate in ``der``."""
     if len(der) > MAX_CERTIFICATE_BYTES:
@@ -133,7 +264,7 @@ def read(der: bytes) -> Facts | Unreadable:
         with quiet():
             return _facts(der)
     except UNREADABLE as error:
-        return Unreadable(f"not a readable certificate: {_text(str(error))}")
+        return Unreadable(f"not a readable certificate: {decoder_words(error)}")
 
 
 def read_root(certificate: x509.Certificate) -> Facts | Unreadable:
@@ -141,69 +272,140 @@ def read_root(certificate: x509.Certificate) -> Facts | Unreadable:
     return read(certificate.public_bytes(serialization.Encoding.DER))
 
 
-@functools.lru_cache(maxsize=1024)
+def inheriting(facts: Facts, issuer_key: CertificatePublicKeyTypes | None) -> Facts:
+    """A certificate whose DSA key has no parameters of its own, with those of its issuer's key (RFC 3279 §2.3.2)."""
+    if facts.key is not None or not isinstance(issuer_key, dsa.DSAPublicKey) or not facts.inherits_parameters:
+        return facts
+    alone = structure.decode(structure.PublicKeyAlone, structure.sequence(facts.public_key))
+    size = structure.integer(alone.key.as_bytes())
+    parameters = issuer_key.public_numbers().parameter_numbers
+    key = _or_none(lambda: dsa.DSAPublicNumbers(size, parameters).public_key())
+    return dataclasses.replace(facts, key=key)
+
+
+@functools.lru_cache(maxsize=4096)
 def signed_by(child: Facts, issuer: Facts) -> bool:
     """Whether ``issuer``'s key made ``child``'s signature. An algorithm that cannot be checked counts as no."""
     if child.issuer != issuer.subject or issuer.key is None:
         return False
+    certificate = child.certificate
     with quiet():
-        return _signed(child.certificate, issuer.certificate)
+        try:
+            algorithm, parameters = certificate.signature_hash_algorithm, certificate.signature_algorithm_parameters
+        except UNREADABLE:
+            return False
+        return signature_holds(issuer.key, certificate.signature, child.signed, algorithm, parameters)
 
 
 def _facts(der: bytes) -> Facts:
-    certificate = x509.load_der_x509_certificate(der)
+    raw = structure.decode(structure.Certificate, der)
+    signed = structure.signed_part(raw)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        key = _or_none(certificate.public_key)
+    except ValueError:
+        if not _inherits_parameters(bytes(raw.tbs.public_key.data)):
+            raise
+        certificate, key = x509.load_der_x509_certificate(structure.with_readable_key(raw)), None
     if not der.endswith(b"\x00" + certificate.signature):  # X.690 §8.6.2.2; cryptography lets such bits pass
         raise ValueError("its signature claims unused bits")
-    try:
-        extensions, extension_error = certificate.extensions, ""
-    except (*UNREADABLE, x509.UnsupportedGeneralNameType) as error:
-        extensions, extension_error = x509.Extensions([]), _text(str(error)) or type(error).__name__
-    names = _first(extensions, x509.SubjectAlternativeName)
-    dns_names = tuple(names.get_values_for_type(x509.DNSName)) if names else ()
-    addresses = tuple(str(a) for a in names.get_values_for_type(x509.IPAddress)) if names else ()
-    subject, issuer = certificate.subject.public_bytes(), certificate.issuer.public_bytes()
-    key = _or_none(certificate.public_key)
-    algorithm = _or_none(lambda: certificate.signature_hash_algorithm)
-    digest = hashlib.sha256(der).hexdigest()
-    summary = CertificateSummary(
-        subject=_text(certificate.subject.rfc4514_string()),
-        issuer=_text(certificate.issuer.rfc4514_string()),
-        serial=f"{certificate.serial_number:x}",
-        not_before=certificate.not_valid_before_utc.timestamp(),
-        not_after=certificate.not_valid_after_utc.timestamp(),
-        sha256=digest,
-        sha1=hashlib.sha1(der).hexdigest(),  # noqa: S324 - a name that people search for, not a proof
-        key=_key_text(key),
-        signature_algorithm=_algorithm_text(certificate),
-        names=tuple(_text(name) for name in (*dns_names, *addresses)[:MAX_NAMES]),
-        is_ca=bool((basic := _first(extensions, x509.BasicConstraints)) and basic.ca),
-        self_signed=subject == issuer and _signed(certificate, certificate),
-        aia=_issuer_urls(extensions),
-    )
+    extensions, repeated = _extensions(certificate, raw)
+    subject, issuer = bytes(raw.tbs.subject.data), bytes(raw.tbs.issuer.data)
     return Facts(
         certificate=certificate,
-        sha256=digest,
-        subject=subject,
-        issuer=issuer,
-        public_key=_public_key_info(certificate),
+        der=der,
+        sha256=hashlib.sha256(der).hexdigest(),
+        subject=_key_of(lambda: certificate.subject, subject),
+        issuer=_key_of(lambda: certificate.issuer, issuer),
+        subject_der=subject,
+        issuer_der=issuer,
+        public_key=bytes(raw.tbs.public_key.data),
         key=key,
-        signature_hash=algorithm.name if algorithm else "",
+        signed=signed,
         extensions=extensions,
-        extension_error=extension_error,
-        common_names=tuple(
-            _text(str(a.value)) for a in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        ),
-        dns_names=dns_names,
-        addresses=addresses,
-        summary=summary,
+        repeated=repeated,
+        structure=raw,
     )
 
 
-def _first(extensions: x509.Extensions, kind: type[E]) -> E | None:
-    return next((entry.value for entry in extensions if isinstance(entry.value, kind)), None)
+def _inherits_parameters(public_key: bytes) -> bool:
+    alone = _or_none(lambda: structure.decode(structure.PublicKeyAlone, structure.sequence(public_key)))
+    return alone is not None and alone.algorithm.oid.dotted_string == _DSA
 
 
-R = TypeVar("R")
+#: Names repeat: each issuer's is some subject's.
+_name_keys: dict[bytes, NameKey] = {}
+_MAX_NAME_KEYS = 8192
+
+
+def _key_of(name: Callable[[], x509.Name], der: bytes) -> NameKey:
+    found = _name_keys.get(der)
+    if found is None:
+        if len(_name_keys) >= _MAX_NAME_KEYS:
+            _name_keys.clear()
+        found = _name_keys[der] = _or_none(lambda: name_key(name())) or (unreadable_key(der) if der else ())
+    return found
+
+
+def _extensions(
+    certificate: x509.Certificate, raw: structure.Certificate
+) -> tuple[dict[str, Extension], tuple[str, ...]]:
+    """The extensions by dotted identifier, and the identifiers that occur more than once."""
+    try:
+        together = certificate.extensions
+    except (*UNREADABLE, x509.UnsupportedGeneralNameType):
+        return _one_by_one(raw)
+    found = {}
+    for entry in together:
+        oid, value = entry.oid.dotted_string, entry.value
+        found[oid] = (
+            _mappings(oid, entry.critical, value) if oid == POLICY_MAPPINGS else Extension(oid, entry.critical, value)
+        )
+    return found, ()
+
+
+def _one_by_one(raw: structure.Certificate) -> tuple[dict[str, Extension], tuple[str, ...]]:
+    found: dict[str, Extension] = {}
+    repeated: dict[str, None] = {}
+    entries = raw.tbs.extensions or []
+    if len(entries) > MAX_EXTENSIONS:  # one that is not looked at may forbid what is being done
+        raise ValueError(f"more than {MAX_EXTENSIONS} extensions, not all of them readable")
+    for entry in entries:
+        oid = entry.oid.dotted_string
+        if oid in found:
+            repeated[oid] = None
+            continue
+        found[oid] = _alone(raw, entry)
+    return found, tuple(repeated)
+
+
+def _alone(raw: structure.Certificate, entry: structure.Extension) -> Extension:
+    """One extension, read by itself."""
+    oid, critical = entry.oid.dotted_string, entry.critical
+    try:
+        (alone,) = x509.load_der_x509_certificate(structure.certificate_with(raw, entry)).extensions
+    except x509.UnsupportedGeneralNameType as error:
+        return Extension(oid, critical, None, decoder_words(error), unsupported=True)
+    except UNREADABLE as error:
+        reason = decoder_words(error) or type(error).__name__
+        value = _or_none(lambda: _loose(entry)) if oid == x509.BasicConstraints.oid.dotted_string else None
+        return Extension(oid, critical, value, reason)
+    return _mappings(oid, critical, alone.value) if oid == POLICY_MAPPINGS else Extension(oid, critical, alone.value)
+
+
+def _loose(entry: structure.Extension) -> x509.BasicConstraints:
+    """Basic constraints that mean something although they are not DER, or say too much."""
+    found = structure.decode(structure.BasicConstraints, entry.value)
+    return x509.BasicConstraints(bool(found.ca), found.path_length if found.ca else None)
+
+
+def _mappings(oid: str, critical: bool, value: x509.ExtensionType) -> Extension:
+    """The policy mappings, which cryptography leaves undecoded."""
+    assert isinstance(value, x509.UnrecognizedExtension)
+    try:
+        return Extension(oid, critical, structure.policy_mappings(value.value))
+    except ValueError as error:
+        return Extension(oid, critical, None, decoder_words(error))
 
 
 def _or_none(get: Callable[[], R]) -> R | None:
@@ -213,76 +415,6 @@ def _or_none(get: Callable[[], R]) -> R | None:
         return None
 
 
-def _signed(child: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        algorithm = child.signature_hash_algorithm
-        if isinstance(algorithm, (hashes.MD5, hashes.SHA1)):
-            _verify_weak(child, issuer.public_key(), algorithm)
-        else:
-            child.verify_directly_issued_by(issuer)
-    except (InvalidSignature, *UNREADABLE):
-        return False
-    return True
-
-
-def _verify_weak(child: x509.Certificate, key: CertificatePublicKeyTypes, algorithm: hashes.HashAlgorithm) -> None:
-    """What ``verify_directly_issued_by`` refuses to look at: weak is a fault of its own, and not wrong."""
-    match key:
-        case rsa.RSAPublicKey():
-            key.verify(child.signature, child.tbs_certificate_bytes, padding.PKCS1v15(), algorithm)
-        case ec.EllipticCurvePublicKey():
-            key.verify(child.signature, child.tbs_certificate_bytes, ec.ECDSA(algorithm))
-        case dsa.DSAPublicKey():
-            key.verify(child.signature, child.tbs_certificate_bytes, algorithm)
-        case _:
-            raise UnsupportedAlgorithm("a key that signs with no hash of its own")
-
-
-def _public_key_info(certificate: x509.Certificate) -> bytes:
-    """The SubjectPublicKeyInfo, or the SHA-256 of the certificate when its key is of an unknown kind."""
-    try:
-        return certificate.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-    except UNREADABLE:
-        return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).digest()
-
-
-def _key_text(key: CertificatePublicKeyTypes | None) -> str:
-    """The kind of key, a space and its size in bits: "RSA 2048", "EC 256"; "Ed25519", "Ed448" have one size only."""
-    match key:
-        case rsa.RSAPublicKey():
-            return f"RSA {key.key_size}"
-        case ec.EllipticCurvePublicKey():
-            return f"EC {key.key_size}"
-        case dsa.DSAPublicKey():
-            return f"DSA {key.key_size}"
-        case ed25519.Ed25519PublicKey():
-            return "Ed25519"
-        case ed448.Ed448PublicKey():
-            return "Ed448"
-        case _:
-            return ""
-
-
-def _algorithm_text(certificate: x509.Certificate) -> str:
-    oid = certificate.signature_algorithm_oid
-    name: str = oid._name  # cryptography's only table of names
-    return oid.dotted_string if name == "Unknown OID" else name
-
-
-def _issuer_urls(extensions: x509.Extensions) -> tuple[str, ...]:
-    access = _first(extensions, x509.AuthorityInformationAccess)
-    if access is None:
-        return ()
-    urls = [
-        _text(entry.access_location.value)
-        for entry in access
-        if entry.access_method == AuthorityInformationAccessOID.CA_ISSUERS
-        and isinstance(entry.access_location, x509.UniformResourceIdentifier)
-    ]
-    return tuple(urls[:MAX_AIA])
-
-
-def _text(text: str) -> str:
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+def _attributes(name: x509.Name | None, oid: x509.ObjectIdentifier) -> tuple[str, ...]:
+    found = name.get_attributes_for_oid(oid) if name is not None else ()
+    return tuple(str(attribute.value) for attribute in found)

@@ -6,10 +6,7 @@ socket or judges.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
-import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,16 +14,14 @@ from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import pkcs7
+
+from netdiag.pki import armour
 
 #: What cryptography raises for certificates that it cannot read.
 UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 
 #: Labels of RFC 7468 §5 and §8, and the old name that its §5.1 tells parsers to accept.
-_BLOCK = re.compile(
-    rb"-----BEGIN (CERTIFICATE|X509 CERTIFICATE|PKCS7)-----(.*?)-----END \1-----",
-    re.DOTALL,
-)
+_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "PKCS7")
 #: 06 09 2A 86 48 86 F7 0D 01 07 02: a PKCS#7 signedData, which is how Windows exports a chain (RFC 2315 §14).
 _SIGNED_DATA = bytes.fromhex("06092a864886f70d010702")
 
@@ -52,6 +47,12 @@ class Loaded:
     skipped: int = 0
 
 
+def blocks(data: bytes) -> tuple[bytes, ...]:
+    """The DER of every certificate block in PEM text, readable or not; what is no base64 becomes nothing, ``b""``."""
+    found = [block for block in armour.blocks(data) if block.label in _LABELS and block.label != "PKCS7"]
+    return tuple((armour.decoded(block.body) if block.body is not None else None) or b"" for block in found)
+
+
 def load(data: bytes) -> Loaded:
     """Every certificate in ``data``: PEM anywhere in it, else DER certificates one after the other, else PKCS#7."""
     with quiet():
@@ -66,20 +67,23 @@ def _load_pem(data: bytes) -> Loaded:
             return Loaded(tuple(x509.load_pem_x509_certificates(data)))
     found: list[x509.Certificate] = []
     skipped = 0
-    for match in _BLOCK.finditer(data):
-        try:
-            der = base64.b64decode(b"".join(match[2].split()), validate=True)
-        except binascii.Error:
+    for block in armour.blocks(data):
+        if block.label not in _LABELS:
+            continue
+        der = armour.decoded(block.body) if block.body is not None else None
+        if der is None:
             skipped += 1
             continue
-        block = _load_der(der)
-        found += block.certificates
-        skipped += block.skipped
+        loaded = _load_der(der)
+        found += loaded.certificates
+        skipped += loaded.skipped
     return Loaded(tuple(found), skipped)
 
 
 def _load_der(data: bytes) -> Loaded:
     if _SIGNED_DATA in data[:32]:
+        from cryptography.hazmat.primitives.serialization import pkcs7  # rarely needed, and slow to load
+
         try:
             return Loaded(tuple(pkcs7.load_der_pkcs7_certificates(data)))
         except UNREADABLE:

@@ -1,27 +1,28 @@
 """Trust stores: which roots this run believes in, read from files, directories, certifi or the operating system.
 
 Contract: reads files and, on macOS, runs ``security``; no network. Certificates that cannot be read are skipped and
-counted. Raises ``UsageError`` for a named file or directory that cannot be used.
+counted. Raises ``UsageError`` for a named file or directory that cannot be used. What only some stores need is imported
+where they are read.
 """
 
 from __future__ import annotations
 
 import functools
+import hashlib
+import itertools
 import os
 import re
-import ssl
-import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-import certifi
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import serialization
 
 from netdiag.model import UsageError
+from netdiag.pki.distinguished import NameKey, name_key
+from netdiag.pki.lazy import lazy
 from netdiag.pki.load import Loaded, load, quiet
 
 #: The largest bundle in use is below 1 MiB; a file above this is no trust store.
@@ -61,8 +62,13 @@ class TrustStore:
     vouched: bool = False
     skipped: int = 0
 
-    def by_subject(self, name: bytes) -> tuple[x509.Certificate, ...]:
-        """The roots whose subject has this DER encoding."""
+    @classmethod
+    def of(cls, certificates: Iterable[bytes], name: str = "given") -> TrustStore:
+        """A store of these certificates (DER); those that cannot be read count as skipped, and anchor nothing."""
+        return _store((name,), [load(der) if der else Loaded((), 1) for der in certificates], vouched=True)
+
+    def by_subject(self, name: NameKey) -> tuple[x509.Certificate, ...]:
+        """The roots with this subject (RFC 5280 §7.1 says when two names are one)."""
         return self._subjects.get(name, ())
 
     def has_sha256(self, fingerprint: str) -> bool:
@@ -72,19 +78,19 @@ class TrustStore:
     def __contains__(self, certificate: object) -> bool:
         return isinstance(certificate, x509.Certificate) and self.has_sha256(_sha256(certificate))
 
-    @functools.cached_property
-    def _subjects(self) -> dict[bytes, tuple[x509.Certificate, ...]]:
-        found: dict[bytes, tuple[x509.Certificate, ...]] = {}
+    @lazy
+    def _subjects(self) -> dict[NameKey, tuple[x509.Certificate, ...]]:
+        found: dict[NameKey, tuple[x509.Certificate, ...]] = {}
         with quiet():
             for root in self.roots:
                 try:
-                    name = root.subject.public_bytes()
+                    name = name_key(root.subject)
                 except ValueError:  # a subject that cannot be read issues nothing
                     continue
                 found[name] = (*found.get(name, ()), root)
         return found
 
-    @functools.cached_property
+    @lazy
     def _fingerprints(self) -> frozenset[str]:
         return frozenset(_sha256(root) for root in self.roots)
 
@@ -110,8 +116,10 @@ def load_trust(specs: Sequence[str]) -> TrustStore:
 @functools.lru_cache(maxsize=1)
 def public_roots() -> TrustStore:
     """The roots of the public WebPKI: Mozilla's list, as certifi carries it."""
+    import certifi
+
     data = Path(certifi.where()).read_bytes()
-    return _store((f"certifi {metadata.version('certifi')}",), [load(data)])
+    return _store((f"certifi {certifi.__version__}",), [load(data)])
 
 
 def _load_one(spec: str) -> TrustStore:
@@ -143,8 +151,8 @@ def _path_store(path: Path, _modified: int) -> TrustStore:
     return _store((str(path),), found, vouched=True)
 
 
-def _file(path: Path) -> Loaded:
-    with path.open("rb") as stream:
+def _file(path: str | Path) -> Loaded:
+    with open(path, "rb") as stream:  # noqa: PTH123 - a hundred of them, and pathlib takes as long as the reading
         data = stream.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"trust store {path}: larger than {MAX_FILE_BYTES // 2**20} MiB")
@@ -154,13 +162,15 @@ def _file(path: Path) -> Loaded:
 def _directory(path: Path, only: re.Pattern[str] | None = None) -> list[Loaded]:
     """What the files of a directory hold; files that cannot be read count as skipped, as OpenSSL passes over them."""
     found: list[Loaded] = []
-    for entry in sorted(path.iterdir())[:MAX_DIRECTORY_FILES]:
+    with os.scandir(path) as listed:
+        entries = sorted(itertools.islice(listed, MAX_DIRECTORY_FILES), key=lambda entry: entry.name)
+    for entry in entries:
         if only is not None and not only.fullmatch(entry.name):
             continue
         try:
             # A FIFO or device would block for ever.
             if entry.is_file() and entry.stat().st_size <= MAX_FILE_BYTES:
-                found.append(_file(entry))
+                found.append(_file(entry.path))
         except OSError:
             found.append(Loaded((), 1))
     return found
@@ -186,6 +196,8 @@ def _openssl_store(cert_file: str, cert_dir: str) -> TrustStore:
 
     Where this Python's OpenSSL was built for another system and finds nothing, the system's bundle.
     """
+    import ssl
+
     defaults = ssl.get_default_verify_paths()
     sources = [Path(cert_file or defaults.openssl_cafile)]
     sources += [Path(part) for part in (cert_dir or defaults.openssl_capath).split(os.pathsep) if part]
@@ -214,6 +226,8 @@ def _windows_roots() -> Loaded:
     found: list[x509.Certificate] = []
     skipped = 0
     if sys.platform == "win32":
+        import ssl
+
         for data, encoding, purposes in ssl.enum_certificates("ROOT"):
             trusted = purposes if isinstance(purposes, bool) else _SERVER_AUTH in purposes
             if encoding != "x509_asn" or not trusted:
@@ -226,6 +240,8 @@ def _windows_roots() -> Loaded:
 
 def _keychain_roots() -> Loaded:
     """The roots of Apple's and of the administrator's keychain (security(1))."""
+    import subprocess
+
     command = ["/usr/bin/security", "find-certificate", "-a", "-p", *_KEYCHAINS]
     try:
         done = subprocess.run(command, capture_output=True, timeout=20, check=False)  # noqa: S603 - fixed arguments
@@ -242,4 +258,4 @@ def _store(names: tuple[str, ...], found: Iterable[Loaded], *, vouched: bool = F
 
 
 def _sha256(certificate: x509.Certificate) -> str:
-    return certificate.fingerprint(hashes.SHA256()).hex()
+    return hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()

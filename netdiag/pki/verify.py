@@ -1,45 +1,181 @@
-"""Verification of a presented chain: the best path, and everything that is wrong with it.
+"""Verification of a chain: every candidate path with everything that is wrong with it, and the best of them.
 
-Contract: never raises for what a server sent; no clock (``at`` is seconds since the epoch) and no network (``fetch``
-answers the path builder's requests, see ``pki/path.py``). Revocation is not looked at.
+Contract: never raises for what a server sent or a file holds; no clock (``at`` is seconds since the epoch) and no
+network: ``verifying`` is a generator that yields what is to be fetched, and is sent what came.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from netdiag.model import CertificateSummary, ChainFault, Failure, name_part
-from netdiag.pki.checks import element_faults, fault
-from netdiag.pki.facts import Facts, Unreadable
-from netdiag.pki.names import name_problem
-from netdiag.pki.path import Built, Path, anchored, build, drive, read_presented
+from netdiag.model import (
+    CertificatePath,
+    CertificateSummary,
+    ChainFault,
+    ChainObservation,
+    ElementRevocation,
+    Failure,
+    RejectedIssuer,
+    Severity,
+)
+from netdiag.pki.context import fault
+from netdiag.pki.facts import Facts, Unreadable, read
+from netdiag.pki.judging import Anchor, Judged, Question, authentic, flawless, judge_all, rank, why_chosen
+from netdiag.pki.lazy import lazy
+from netdiag.pki.path import MAX_GIVEN, Asking, Built, Fetch, Rejected, build, drive, read_all
 from netdiag.pki.trust import TrustStore
+
+if TYPE_CHECKING:
+    from netdiag.pki.inquiry import Retrieval
 
 #: SHA-256 of DigiCert Global Root G2 (digicert.com/kb/digicert-root-certificates.htm), which signs the service.
 DIGICERT_G2_SHA256 = "cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f"
 
-#: What the chosen path reaches: the store in use, only the public roots, or neither.
-Anchor = Literal["store", "public", "none"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Verification:
-    """The judgement on one chain for one host.
+    """The judgement on one certificate.
 
-    ``elements`` is the best path, leaf first, with its anchor where one was found; ``faults`` is complete for it.
+    ``faults`` are those of the best path, and of what could not be read. ``revocation`` is about the best path,
+    ``retrievals`` about the URLs that its elements name. ``exhausted``: a limit ended the search for paths.
     ``publicly_trusted``: some path of authorities reaches a public root, whatever the validity times and the host.
-    ``fetched`` maps the SHA-256 of an element that the server did not send to the URL it came from.
     """
 
-    elements: tuple[CertificateSummary, ...]
+    trusted: bool
     faults: tuple[ChainFault, ...]
-    anchor: Anchor
-    publicly_trusted: bool
-    has_digicert_g2: bool
-    fetched: dict[str, str] = field(default_factory=dict)
+    exhausted: bool = False
+    revocation: tuple[ElementRevocation, ...] = ()
+    retrievals: tuple[Retrieval, ...] = ()
+    anchor: Anchor = "none"
+    publicly_trusted: bool = False
+    has_digicert_g2: bool = False
+    #: What the properties below are made of when somebody asks: most callers want yes or no.
+    _judged: tuple[Judged, ...] = field(default=(), repr=False)
+    _built: Built | None = field(default=None, repr=False)
+    _store: TrustStore | None = field(default=None, repr=False)
+
+    @lazy
+    def paths(self) -> tuple[CertificatePath, ...]:
+        """All candidates, the best first; none where the certificate itself cannot be read."""
+        if self._built is None or self._store is None:
+            return ()
+        return tuple(_candidate(entry, self._built, self._store) for entry in self._judged)
+
+    @property
+    def chosen(self) -> str:
+        """Why the first path is the best, in a sentence."""
+        return why_chosen(self._judged) if self._judged else ""
+
+    @property
+    def rejected(self) -> tuple[RejectedIssuer, ...]:
+        """Certificates that bear an issuer's name and were not taken for it."""
+        return tuple(map(_rejected, self._built.rejected)) if self._built else ()
+
+    @property
+    def elements(self) -> tuple[CertificateSummary, ...]:
+        """The best path, leaf first, with its anchor where one was found."""
+        return self.paths[0].elements if self.paths else ()
+
+    @property
+    def serious(self) -> tuple[ChainFault, ...]:
+        """The errors and warnings."""
+        return tuple(fault for fault in self.faults if fault.severity is not Severity.INFO)
+
+    @property
+    def notes(self) -> tuple[ChainFault, ...]:
+        """What is only good to know: others would refuse it."""
+        return tuple(fault for fault in self.faults if fault.severity is Severity.INFO)
+
+
+def verifying(
+    leaf: bytes,
+    given: Iterable[bytes],
+    store: TrustStore,
+    question: Question,
+    *,
+    public: TrustStore | None = None,
+    crls: Sequence[bytes] = (),
+    responses: Sequence[bytes] = (),
+    every_url: bool = False,
+) -> Asking[Verification]:
+    """Judge ``leaf`` (DER) with the help of the certificates in ``given``.
+
+    Issuers are asked for where they are missing; ``every_url`` asks for all that the certificates name, and so for
+    their revocation, for which ``crls`` and ``responses`` (OCSP) may be given too. ``public`` tells public roots from
+    private ones.
+    """
+    question = _whole_seconds(question)
+    others = read_all(given)[:MAX_GIVEN]
+    has_g2 = store.has_sha256(DIGICERT_G2_SHA256)
+    first = read(leaf)
+    readable = [entry for entry in others if isinstance(entry, Facts)]
+    unreadable = tuple(
+        fault("malformed", index, None, entry.reason, "InvalidExtension")
+        for index, entry in enumerate((first, *others))
+        if isinstance(entry, Unreadable) and (question.sent or not index)
+    )
+    if isinstance(first, Unreadable):
+        return Verification(trusted=False, faults=unreadable, has_digicert_g2=has_g2)
+    built = yield from build(
+        first, readable, store, public, question.at, every_url=every_url, flawless=flawless(question)
+    )
+    judged = judge_all(built, question, public, [first, *readable])
+    checked = _Checked(judged)
+    if every_url or crls or responses:
+        checked = yield from _revocation(judged, built, store, question, crls, responses, every_url=every_url)
+    best = checked.judged[0]
+    return Verification(
+        trusted=best.trusted and not unreadable,
+        faults=(*unreadable, *best.faults),
+        exhausted=built.exhausted,
+        revocation=checked.states,
+        retrievals=checked.retrievals,
+        anchor=best.reach,
+        publicly_trusted=any(authentic(path, question) for path in built.public_paths),
+        has_digicert_g2=has_g2,
+        _judged=tuple(checked.judged),
+        _built=built,
+        _store=store,
+    )
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """The paths, the best first, after a look at revocation: what is known of the best one's, and its URLs."""
+
+    judged: list[Judged]
+    states: tuple[ElementRevocation, ...] = ()
+    retrievals: tuple[Retrieval, ...] = ()
+
+
+def _revocation(
+    judged: list[Judged],
+    built: Built,
+    store: TrustStore,
+    question: Question,
+    crls: Sequence[bytes],
+    responses: Sequence[bytes],
+    *,
+    every_url: bool,
+) -> Asking[_Checked]:
+    # Not loaded for a chain whose revocation nobody asks about: that is most of them, and it takes a while.
+    from netdiag.pki.inquiry import Evidence, Inquirer, inquiry, retrievals, revocation_faults
+
+    evidence = Evidence()
+    evidence.give(crls, responses)
+    if every_url:
+        yield from inquiry(judged[0].path, evidence, question.nonce)
+    inquirer = Inquirer(evidence=evidence, built=built, store=store, question=question, asked=every_url)
+    checked = [
+        replace(entry, faults=(*entry.faults, *revocation_faults(entry.path, inquirer.states(entry.path))))
+        for entry in judged
+    ]
+    checked.sort(key=rank)  # stable: found earlier, better
+    path = checked[0].path
+    return _Checked(checked, inquirer.states(path), retrievals(path, inquirer, question.nonce) if every_url else ())
 
 
 def verify_chain(
@@ -52,130 +188,70 @@ def verify_chain(
     fetch: Callable[[str], bytes | Failure] | None = None,
 ) -> Verification:
     """Judge the certificates that a server sent (DER, leaf first) for a TLS connection to ``host``."""
-    certificates = read_presented(presented)
-    unreadable = [
-        ChainFault(kind="malformed", element=index, subject="", detail=entry.reason)
-        for index, entry in enumerate(certificates)
-        if isinstance(entry, Unreadable)
-    ]
-    if not certificates:
-        unreadable = [ChainFault(kind="malformed", element=0, subject="", detail="the server sent no certificate")]
-    has_g2 = store.has_sha256(DIGICERT_G2_SHA256)
-    readable = [entry for entry in certificates if isinstance(entry, Facts)]
-    if not certificates or not isinstance(certificates[0], Facts):
-        return Verification(
-            elements=tuple(entry.summary for entry in readable),
-            faults=tuple(unreadable),
-            anchor="none",
-            publicly_trusted=False,
-            has_digicert_g2=has_g2,
-        )
-    leaf = certificates[0]
-    built = drive(build(leaf, readable[1:], store, public), fetch)
-    judged = [_judge(path, reach, built, at, public=public, sent=readable) for path, reach in _candidates(built)]
-    best = min(judged, key=lambda entry: entry.rank)  # the first of equals: found earlier
-    problem = name_problem(host, leaf.dns_names, leaf.addresses, leaf.common_names)
-    names = [] if not problem or leaf.extension_error else [fault("name-mismatch", 0, leaf, problem)]
-    return Verification(
-        elements=tuple(element.summary for element in best.path.elements),
-        faults=(*unreadable, *names, *best.faults),
-        anchor=best.reach,
-        publicly_trusted=any(_authentic(path, at) for path in built.public_paths),
-        has_digicert_g2=has_g2,
-        fetched={e.sha256: built.fetched[e.sha256] for e in best.path.elements if e.sha256 in built.fetched},
+    question = of_server(host, at)
+    if not presented:
+        nothing = fault("malformed", 0, None, "the server sent no certificate", "InvalidExtension")
+        return Verification(trusted=False, faults=(nothing,))
+    leaf, *others = presented
+
+    def answer(requests: tuple[Fetch, ...]) -> dict[Fetch, bytes | Failure]:
+        return {request: fetch(request.url) for request in requests} if fetch else {}
+
+    return drive(verifying(leaf, others, store, question, public=public), answer)
+
+
+def of_server(host: str, at: float) -> Question:
+    """What is asked of the certificates that a server sends: to please every client."""
+    return Question(hostname=host, at=at, profile="clients", sent=True)
+
+
+def observed(found: Verification, question: Question, store: TrustStore) -> ChainObservation:
+    """What was found out as an observation, the best path only; whoever asked adds who it was, when, and where."""
+    refused = "; ".join(fault.detail for fault in found.serious if fault.severity is Severity.ERROR)
+    return ChainObservation(
+        id="",
+        outcome="ok" if found.trusted else "failed",
+        failure=None if found.trusted else Failure(kind="certificate", step="verify", detail=refused),
+        host=question.hostname or "",
+        elements=found.elements,
+        faults=found.serious,
+        notes=found.notes,
+        stores=store.names,
+        store_size=len(store.roots),
+        store_vouched=store.vouched,
+        publicly_trusted=found.publicly_trusted,
+        has_digicert_g2=found.has_digicert_g2,
+        at=question.at,
+        profile=question.profile,
+        purpose=question.purpose,
     )
 
 
-@dataclass(frozen=True)
-class _Judged:
-    path: Path
-    reach: Anchor
-    faults: tuple[ChainFault, ...]
-
-    @property
-    def rank(self) -> tuple[int, int, int]:
-        """Lower is better: where it ends, then how many faults it has, then how long it is.
-
-        Among paths that reach no anchor the longest tells most.
-        """
-        length = len(self.path.elements)
-        return (
-            {"store": 0, "public": 1, "none": 2}[self.reach],
-            len(self.faults),
-            -length if self.reach == "none" else 0,
-        )
+def _whole_seconds(question: Question) -> Question:
+    """The question with its time in whole seconds: a certificate that ends at :59 holds until :59.999."""
+    return replace(question, at=float(math.floor(question.at)))
 
 
-def _candidates(built: Built) -> list[tuple[Path, Anchor]]:
-    """Every path with what it reaches; the public roots count only where no path reaches the store in use."""
-    own: list[tuple[Path, Anchor]] = [(path, "store" if path.trusted else "none") for path in built.paths]
-    if any(reach == "store" for _, reach in own):
-        return own
-    return own + [(path, "public") for path in built.public_paths if path.trusted]
-
-
-def _judge(path: Path, reach: Anchor, built: Built, at: float, *, public: TrustStore, sent: list[Facts]) -> _Judged:
-    elements = path.elements
-    found = [
-        fault(
-            "bad-signature", i, elements[i], f"{elements[i + 1].summary.subject} did not sign it", "NotSignatureValid"
-        )
-        for i in sorted(path.bad_links)
-    ]
-    found += _unsent(path, built)
-    found += _trust(path, reach, built, public=public, sent=sent)
-    found += element_faults(elements, at, anchored=path.end == "anchor")
-    return _Judged(path, reach, tuple(found))
-
-
-def _authentic(path: Path, at: float) -> bool:
-    """Only authorities signed, up to a public root. Without this, any public server certificate could sign others."""
-    usurped = ("not-a-ca", "path-length-exceeded", "key-usage", "name-constraint")
-    return path.trusted and not any(
-        f.kind in usurped and (f.element or f.kind == "name-constraint")
-        for f in element_faults(path.elements, at, anchored=True)
+def _candidate(judged: Judged, built: Built, store: TrustStore) -> CertificatePath:
+    return CertificatePath(
+        elements=tuple(element.summary for element in judged.path.elements),
+        sources=tuple(_source(element, built, store) for element in judged.path.elements),
+        end=judged.path.end,
+        faults=judged.faults,
+        trusted=judged.trusted,
     )
 
 
-def _unsent(path: Path, built: Built) -> list[ChainFault]:
-    """The first gap in what the server sent that a fetched intermediate had to fill."""
-    for index, element in enumerate(path.elements[1:]):
-        url = built.fetched.get(element.sha256)
-        if url is not None and not element.self_signed:
-            before = path.elements[index]
-            detail = f"the server does not send {element.summary.subject}, which is available at {url}"
-            return [fault("incomplete", index, before, detail, "PartialChain")]
-    return []
+def _source(element: Facts, built: Built, store: TrustStore) -> str:
+    if element.sha256 in built.fetched:
+        return built.fetched[element.sha256]
+    return "store" if store.has_sha256(element.sha256) else "given"
 
 
-def _trust(path: Path, reach: Anchor, built: Built, *, public: TrustStore, sent: list[Facts]) -> list[ChainFault]:
-    """Why the path does not end at a root of the store in use, where it does not.
-
-    A server normally sends everything but the root. So when at least one authority came along, what is missing above
-    it is a root that is not trusted; when only the leaf came, what is missing is an intermediate.
-    """
-    last, top = len(path.elements) - 1, path.elements[-1]
-    subject, issuer = top.summary.subject, top.summary.issuer
-    if reach == "public" or (reach == "none" and path.end == "self-signed" and anchored(top, public)):
-        detail = f"{subject} is a public root, and not in the trust store"
-        return [fault("root-missing-locally", last, top, detail, "UntrustedRoot" if top in sent else "PartialChain")]
-    if path.end == "anchor":
-        return []  # trusted, or reached over a bad signature, which is said
-    if path.end == "self-signed":
-        detail = "it is self-signed, and not in the trust store" if not last else f"{subject} is not in the trust store"
-        return [fault("untrusted-root", last, top, detail, "UntrustedRoot")]
-    if (len(sent) >= 2 and top.summary.is_ca) or _names_a_root(name_part(issuer, "CN")):
-        detail = f"its issuer {issuer} is not in the trust store"
-        return [fault("untrusted-root", last, top, detail, "PartialChain")]
-    detail = f"its issuer {issuer} is neither sent by the server nor in the trust store"
-    failed = [(url, built.failures[url]) for url in top.summary.aia if url in built.failures]
-    if failed:
-        url, failure = failed[0]
-        detail += f"; {url} did not give it ({failure.detail or failure.kind})"
-    return [fault("incomplete", last, top, detail, "PartialChain")]
-
-
-def _names_a_root(name: str) -> bool:
-    """Whether an authority calls itself a root, and not what a root's name merely starts ("X Root - Issuing CA 1")."""
-    words = set(re.findall(r"[a-z]+", name.lower()))
-    return "root" in words and not words & {"issuing", "intermediate", "sub", "subordinate", "server", "tls"}
+def _rejected(entry: Rejected) -> RejectedIssuer:
+    return RejectedIssuer(
+        child=entry.child.summary.subject,
+        subject=entry.candidate.summary.subject,
+        sha256=entry.candidate.sha256,
+        reason=entry.reason,
+    )

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from netdiag.model import ChainFault, ChainObservation, Failure, TlsObservation
+import msgspec
+
+from netdiag.model import ChainObservation, Failure, TlsObservation
 from netdiag.pki.trust import TrustStore
-from netdiag.pki.verify import Verification, verify_chain
+from netdiag.pki.verify import observed, of_server, verify_chain
 from netdiag.probes.failure import from_exception
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, Stream
 from netdiag.probes.threads import bounded
@@ -44,34 +46,13 @@ def verify(
     limit = (deadline or Deadline(MAX_FETCH_S)).within(MAX_FETCH_S)
     fetch = _fetcher(net, limit) if net is not None and step.route == "direct" else None
     found = verify_chain(tls.chain, host, store, public=public, at=at, fetch=fetch)
-    failed = bool(fatal(found))
-    return ChainObservation(
+    return msgspec.structs.replace(
+        observed(found, of_server(host, at), store),
         **step._asdict(),
         started=watch.started,
         took_s=watch.took_s,
-        outcome="failed" if failed else "ok",
-        failure=_failure(found) if failed else None,
         flow=tls.flow,
-        host=host,
-        elements=found.elements,
-        faults=found.faults,
-        stores=store.names,
-        store_size=len(store.roots),
-        store_vouched=store.vouched,
-        publicly_trusted=found.publicly_trusted,
-        has_digicert_g2=found.has_digicert_g2,
-        at=at,
     )
-
-
-def fatal(found: Verification) -> tuple[ChainFault, ...]:
-    """The faults that make applications refuse: all but a small key of a root that the store trusts nevertheless."""
-    anchor = len(found.elements) - 1 if found.anchor != "none" else -1
-    return tuple(fault for fault in found.faults if not (fault.kind == "weak-key" and fault.element == anchor > 0))
-
-
-def _failure(found: Verification) -> Failure:
-    return Failure(kind="certificate", step="verify", detail="; ".join(fault.detail for fault in fatal(found)))
 
 
 def _fetcher(net: Net, deadline: Deadline) -> Callable[[str], bytes | Failure]:

@@ -10,6 +10,7 @@ import socket
 
 from netdiag.model import Failure, FailureKind
 from netdiag.wire.alert import TlsAlertError, TlsMalformedError
+from netdiag.wire.http import NotHttpError
 
 #: errno (Linux, macOS) and Winsock codes (learn.microsoft.com/windows/win32/winsock/windows-sockets-error-codes-2).
 _KINDS: dict[int, FailureKind] = {
@@ -40,8 +41,20 @@ _KINDS: dict[int, FailureKind] = {
 PROHIBITED_ICMP: dict[int, frozenset[int]] = {4: frozenset({9, 10, 13}), 6: frozenset({1, 5, 6})}
 
 
+class FailedError(Exception):
+    """A failure on its way to whoever puts it into an observation."""
+
+    def __init__(self, kind: FailureKind, step: str, detail: str) -> None:
+        super().__init__(detail)
+        self.failure = Failure(kind=kind, step=step, detail=detail)
+
+
 def from_exception(error: BaseException, step: str) -> Failure:
     """The failure that ``error`` stands for, met during ``step``."""
+    if isinstance(error, FailedError):
+        return error.failure
+    if isinstance(error, NotHttpError):
+        return Failure(kind="http-malformed", step=step, detail=str(error))
     if isinstance(error, TimeoutError):
         return Failure(kind="timeout", step=step, detail=str(error) or "no answer in time")
     if isinstance(error, EOFError):

@@ -1,35 +1,48 @@
 """Observations -> findings. Pure: no I/O, no clock.
 
-Importing this package fills the catalogue. Its order is the ladder's, causes before their symptoms: the root cause of
-a report is the first error in this order.
+catalogue.py  every rule, in the ladder's order
+files.py      those that certificate files are judged by
+registry.py   ``@rule``, and how rules are asked
+verdict.py    findings -> the verdict
+others        the rules themselves, by stem
 """
 
-# ruff: noqa: F401, I001 - these modules are imported for their rules, in the catalogue's order
-from netdiag.rules import dns_local, dns, dns_answers
-from netdiag.rules import tcp_mtu, tcp_connections, tcp
-from netdiag.rules import resets
-from netdiag.rules import proxy_reach, proxy
-from netdiag.rules import node
-from netdiag.rules import tls_certificate, tls_causes, tls
-from netdiag.rules import chain_clock, chain, chain_policy
-from netdiag.rules import https
-from netdiag.rules import capture
-from netdiag.rules.registry import CATALOGUE, RENAMED, Hit, Rule, rule
-from netdiag.rules.reset_entries import MAX_LISTED, reset_entries
-from netdiag.rules.seen import Seen
-from netdiag.rules.services import findings
-from netdiag.rules.verdict import conclude, conclude_capture
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from netdiag.rules.catalogue import CATALOGUE, findings
+    from netdiag.rules.registry import RENAMED, Hit, Rule, rule
+    from netdiag.rules.seen import Seen
+    from netdiag.rules.verdict import conclude, conclude_capture, conclude_certificates
 
 __all__ = [
     "CATALOGUE",
-    "MAX_LISTED",
     "RENAMED",
     "Hit",
     "Rule",
     "Seen",
     "conclude",
     "conclude_capture",
+    "conclude_certificates",
     "findings",
-    "reset_entries",
     "rule",
 ]
+
+#: Where each name lives. The rules are some forty modules: who needs few of them loads no more.
+_HOME = {
+    **dict.fromkeys(("CATALOGUE", "findings"), "catalogue"),
+    **dict.fromkeys(("RENAMED", "Hit", "Rule", "rule"), "registry"),
+    "Seen": "seen",
+    **dict.fromkeys(("conclude", "conclude_capture", "conclude_certificates"), "verdict"),
+}
+
+if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'netdiag.rules' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"netdiag.rules.{_HOME[name]}"), name)
+        return value

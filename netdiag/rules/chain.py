@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from netdiag.model import ChainFault, ChainObservation, Culprit, Severity
 from netdiag.rules.azure import DIGICERT_GLOBAL_ROOT_G2
 from netdiag.rules.certificates import details_of, element_of, names_of, short_name, span, stores_of, utc
-from netdiag.rules.chain_faults import accepted, captured_handshake, faulty, owner, server_hit
+from netdiag.rules.chain_faults import accepted, bearer, captured_handshake, faulty, owner, server_hit
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -34,6 +34,7 @@ def malformed(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"{owner(seen, chain)} presents a certificate that cannot be used: {details_of(faults)}",
             "Have the certificate issued again, by an authority that follows RFC 5280.",
         )
@@ -52,7 +53,7 @@ def expired(seen: Seen) -> Iterator[Hit]:
     replaced on the server; the server's own certificate can stay.
     """
     for chain, faults in faulty(seen, "expired"):
-        yield server_hit(seen, chain, *_out_of_time(seen, chain, faults))
+        yield server_hit(seen, chain, faults, *_out_of_time(seen, chain, faults))
 
 
 @rule("chain.not-yet-valid", "Certificate is not valid yet", Severity.ERROR)
@@ -67,7 +68,7 @@ def not_yet_valid(seen: Seen) -> Iterator[Hit]:
     puts the previous certificate back, or waits.
     """
     for chain, faults in faulty(seen, "not-yet-valid"):
-        yield server_hit(seen, chain, *_out_of_time(seen, chain, faults))
+        yield server_hit(seen, chain, faults, *_out_of_time(seen, chain, faults))
 
 
 def _out_of_time(seen: Seen, chain: ChainObservation, faults: tuple[ChainFault, ...]) -> tuple[str, str]:
@@ -88,6 +89,11 @@ def _out_of_time(seen: Seen, chain: ChainObservation, faults: tuple[ChainFault, 
             parts.append(f"{name} holds only from {utc(element.not_before)}, {when}")
     what = "certificate" if all(fault.element == 0 for fault in faults) else "chain"
     summary = f"The {what} of {owner(seen, chain)} {_not_valid(faults)}: {'; '.join(parts)}"
+    if faults[0].kind == "expired" and all(fault.element for fault in faults):
+        return summary, (
+            f"Replace {names_of(faults)} on {owner(seen, chain)} by the current certificate, which its authority "
+            "publishes, and reload the service there."
+        )
     if faults[0].kind == "expired":
         return summary, f"Renew {names_of(faults)}, install it on {owner(seen, chain)}, and reload the service there."
     return summary, (
@@ -117,6 +123,7 @@ def bad_signature(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"The signature of a certificate of {owner(seen, chain)} is wrong: {details_of(faults)}",
             f"Install the intermediate that signed {names_of(faults)} on the server; if it is there, compare the "
             "fingerprint with its owner's, since something may alter it on the way.",
@@ -153,7 +160,7 @@ def root_missing_locally(seen: Seen) -> Iterator[Hit]:
         source = f"from {DIGICERT_G2_URL}" if is_g2 else "from its authority"
         where = "the files named with --trust" if chain.store_vouched else "this machine's root store"
         yield Hit(
-            summary=f"The public root {name}, which signs for {chain.host}, is missing in {stores_of(chain)}",
+            summary=f"The public root {name}, which signs for {bearer(chain)}, is missing in {stores_of(chain)}",
             blame="this-machine",
             remedy=f"Get {name}{fingerprint} {source}, compare its fingerprint, and add it to {where}.",
             evidence=(chain,),
@@ -164,8 +171,8 @@ def root_missing_locally(seen: Seen) -> Iterator[Hit]:
         if tls and tls.sent_alert == "unknown_ca" and chain.publicly_trusted and not chain.faults:
             name = short_name(chain.elements[-1].subject)
             yield Hit(
-                summary=f"{name}, a public root that signs for {chain.host}, is missing on {seen.client}: it refuses "
-                "the certificate with the alert unknown_ca",
+                summary=f"{name}, a public root that signs for {bearer(chain)}, is missing on {seen.client}: "
+                "it refuses the certificate with the alert unknown_ca",
                 blame="this-machine",
                 remedy=f"Add {name} to the root store of {seen.client}, for the whole machine, after a comparison of "
                 "its fingerprint with the one that the authority publishes.",
@@ -198,6 +205,7 @@ def untrusted_root(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"The certificate of {owner(seen, chain)} {what}, which {stores_of(chain)} does not trust and no "
             "public list of roots holds",
             f"If {issuer} is your organisation's own, import it into {seen.client}'s root store; otherwise the server "
@@ -222,6 +230,9 @@ def incomplete(seen: Seen) -> Iterator[Hit]:
     this order.
     """
     for chain, faults in faulty(seen, "incomplete"):
+        if chain.source == "file":
+            yield _file_incomplete(seen, chain, faults)
+            continue
         last = element_of(chain, faults[0])
         issuer = short_name(last.issuer) if last else "its issuer"
         urls = [url for url in (last.aia if last else ()) if url.lower().startswith("http://")]
@@ -235,7 +246,23 @@ def incomplete(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"{owner(seen, chain)} does not send the intermediate certificate {issuer}{more}",
             f"Install {issuer} on the server behind its own certificate, so that it sends the whole chain.",
             culprit=Culprit(name=issuer),
         )
+
+
+def _file_incomplete(seen: Seen, chain: ChainObservation, faults: tuple[ChainFault, ...]) -> Hit:
+    """Of a file, what was tried to find the certificate is in the fault's words."""
+    last = element_of(chain, faults[0])
+    issuer = short_name(last.issuer) if last else "its issuer"
+    return server_hit(
+        seen,
+        chain,
+        faults,
+        f"The intermediate certificate {issuer} is missing: {details_of(faults)}",
+        f"Get {issuer} from the authority, give it with --untrusted to test that, and install it wherever the "
+        f"certificate of {owner(seen, chain)} is used, behind that.",
+        culprit=Culprit(name=issuer),
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netdiag.model import Severity
 from netdiag.rules.certificates import details_of, is_anchor, names_of
-from netdiag.rules.chain_faults import faulty, owner, server_hit
+from netdiag.rules.chain_faults import bearer, faulty, owner, server_hit
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -26,7 +26,8 @@ def not_a_ca(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
-            f"{names_of(faults)} signed in the chain of {chain.host} and is no authority: {details_of(faults)}",
+            faults,
+            f"{names_of(faults)} signed in the chain of {bearer(chain)} and is no authority: {details_of(faults)}",
             "Have the server's certificate issued by an authority whose own has basic constraints with CA:TRUE.",
         )
 
@@ -46,8 +47,9 @@ def path_length_exceeded(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"{names_of(faults)} does not allow so many authorities below it: {details_of(faults)}",
-            f"Issue the certificate of {chain.host} from an authority directly below the limit, or issue "
+            f"Issue the certificate of {bearer(chain)} from an authority directly below the limit, or issue "
             f"{names_of(faults)} again with a larger path length.",
         )
 
@@ -66,7 +68,8 @@ def key_usage(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
-            f"The key usage of {names_of(faults)} forbids its use in the chain of {chain.host}: {details_of(faults)}",
+            faults,
+            f"The key usage of {names_of(faults)} forbids its use for {bearer(chain)}: {details_of(faults)}",
             f"Issue {names_of(faults)} again: keyCertSign for an authority, digitalSignature and keyEncipherment for a "
             "server.",
         )
@@ -88,8 +91,9 @@ def purpose_mismatch(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"{names_of(faults)} is not meant for servers: {details_of(faults)}",
-            f"Install a certificate for {chain.host} that was issued for server authentication (1.3.6.1.5.5.7.3.1).",
+            f"Install a certificate for {bearer(chain)} that was issued for server authentication (1.3.6.1.5.5.7.3.1).",
         )
 
 
@@ -107,9 +111,33 @@ def name_constraint(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"The certificate of {owner(seen, chain)} holds a name that its authority may not issue for: "
             f"{details_of(faults)}",
-            f"Issue the certificate for {chain.host} without that name, or from an authority that is allowed it.",
+            f"Issue the certificate for {bearer(chain)} without that name, or from an authority that is allowed it.",
+        )
+
+
+@rule("chain.policy", "Certificate policies do not fit together", Severity.ERROR, reference="RFC 5280 §6.1")
+def policy(seen: Seen) -> Iterator[Hit]:
+    """An authority demands a certificate policy that does not run through the whole chain below it.
+
+    Policies are promises about how certificates are issued (RFC 5280 section 4.2.1.4). With policy
+    constraints an authority demands one on the whole way down, and with inhibitions it takes back
+    mappings or the policy that stands for all. Windows says InvalidPolicyConstraints
+    (CERT_E_INVALID_POLICY, 0x800B0113) and refuses; most other clients do not look.
+
+    Have the certificate issued with a policy that the authorities above it assert, or have the
+    authority's own certificate issued again without the constraint.
+    """
+    for chain, faults in faulty(seen, "policy"):
+        yield server_hit(
+            seen,
+            chain,
+            faults,
+            f"The certificate policies along the chain of {owner(seen, chain)} do not fit: {names_of(faults)}, "
+            f"{details_of(faults)}",
+            f"Issue the certificate for {bearer(chain)} with a policy that every authority above it asserts.",
         )
 
 
@@ -128,6 +156,7 @@ def weak_key(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"The key of a certificate of {owner(seen, chain)} is too small: {names_of(faults)}, {details_of(faults)}",
             f"Make a key of RSA 2048 or EC P-256 at least for {names_of(faults)}, and have it certified again.",
             severity=Severity.WARNING if all(is_anchor(chain, fault) for fault in faults) else None,
@@ -149,6 +178,7 @@ def weak_signature(seen: Seen) -> Iterator[Hit]:
         yield server_hit(
             seen,
             chain,
+            faults,
             f"A certificate in the chain of {owner(seen, chain)} has a signature that can be forged: "
             f"{names_of(faults)}, {details_of(faults)}",
             f"Have {names_of(faults)} issued again with SHA-256.",

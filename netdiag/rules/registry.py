@@ -10,6 +10,7 @@ import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 
 import msgspec
 
@@ -20,6 +21,7 @@ from netdiag.model import (
     DnsObservation,
     Finding,
     HttpsObservation,
+    KeyObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
@@ -103,6 +105,32 @@ def rule(
     return register
 
 
+#: The modules that rules stand in. The catalogue's order is the ladder's, causes before their symptoms: the root cause
+#: of a report is the first error in this order.
+MODULES = (
+    *("dns_local", "dns", "dns_answers"),
+    *("tcp_mtu", "tcp_connections", "tcp"),
+    "resets",
+    *("proxy_reach", "proxy"),
+    "node",
+    *("tls_certificate", "tls_causes", "tls"),
+    *("chain_clock", "chain", "chain_policy", "chain_revocation"),
+    "key",
+    "https",
+    "capture",
+)
+
+
+def load(modules: Iterable[str]) -> None:
+    """Import these modules of rules, and put the catalogue in its order, whatever was imported before."""
+    for name in modules:
+        import_module(f"netdiag.rules.{name}")
+    place = {f"netdiag.rules.{name}": number for number, name in enumerate(MODULES)}
+    entries = sorted(CATALOGUE.values(), key=lambda entry: place.get(entry.check.__module__, len(place)))  # stable
+    CATALOGUE.clear()
+    CATALOGUE.update((entry.id, entry) for entry in entries)
+
+
 #: What the rules of a stem judge; where nothing of it was seen, they need not be asked. Others are always asked.
 _SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "dns": (DnsObservation,),
@@ -110,6 +138,7 @@ _SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "node": (NodeObservation,),
     "tls": (TlsObservation, ChainObservation, HttpsObservation),
     "chain": (ChainObservation, HttpsObservation),
+    "key": (KeyObservation,),
     "https": (HttpsObservation,),
 }
 

@@ -177,10 +177,11 @@ def name_mismatch(seen: Seen) -> Iterator[Hit]:
     for chain in seen.effective(ChainObservation):
         if "name-mismatch" not in _kinds(chain):
             continue
-        of_target = chain.host == seen.target.host
+        of_target = chain.host == seen.target.host or chain.source == "file"
         who = seen.target.authority if of_target else f"the proxy {chain.host}"
+        presents = "" if chain.source == "file" else f" that {who} presents"
         yield Hit(
-            summary=f"The certificate that {who} presents is for {_listed(chain)}, not for {chain.host}"
+            summary=f"The certificate{presents} is for {_listed(chain)}, not for {chain.host}"
             + how_it_went_on(seen, chain),
             blame="server" if of_target else "proxy",
             remedy=f"Install a certificate on the server that lists {chain.host}, or connect by a name that it lists; "

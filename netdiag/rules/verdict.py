@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from netdiag.model import (
     CaptureObservation,
+    ChainObservation,
     DnsObservation,
     Finding,
     NotRun,
@@ -14,6 +15,7 @@ from netdiag.model import (
     Target,
     Verdict,
 )
+from netdiag.rules.certificates import short_name
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import counted
 
@@ -61,6 +63,38 @@ def conclude_capture(seen: Seen, findings: Sequence[Finding], *, whole: bool = T
     if worst is not None and worst.severity is Severity.WARNING:
         return _caused("impaired", worst)
     return Verdict(status="healthy", finding=None, blame=None, summary=_all_well(capture, lookups))
+
+
+def conclude_certificates(seen: Seen, findings: Sequence[Finding], *, whole: bool = True) -> Verdict:
+    """The verdict over certificate files. ``whole`` is False when their judging was not completed."""
+    worst = findings[0] if findings else None
+    chains = seen.of(ChainObservation)
+    if worst is not None and worst.severity is Severity.ERROR:
+        return _caused("failed", worst)
+    if not whole or not chains:
+        summary = (
+            f"{seen.target.authority}: {'it was not judged to its end' if chains else 'no certificate was judged'}"
+        )
+        return Verdict(status="inconclusive", finding=None, blame=None, summary=summary)
+    if worst is not None and worst.severity is Severity.WARNING:
+        return _caused("impaired", worst)
+    return Verdict(status="healthy", finding=None, blame=None, summary=_all_valid(chains))
+
+
+def _all_valid(chains: Sequence[ChainObservation]) -> str:
+    """What is valid, until when, and how that is known."""
+    if len(chains) > 1:
+        return f"{len(chains)} certificates, all of them valid and trusted"
+    chain = chains[0]
+    leaf, root = chain.elements[0], chain.elements[-1]
+    days = max(0, int((leaf.not_after - chain.at) // 86400))
+    states = {state.state for state in chain.revocation}
+    revoked = ", not revoked" if states == {"good"} else ""
+    whom = f" for {chain.host}" if chain.host else ""
+    trusted = f"trusted by {short_name(root.subject)}" if len(chain.elements) > 1 else "a trusted root itself"
+    return (
+        f"The certificate of {short_name(leaf.subject)} is valid{whom}, {trusted}{revoked}, {counted(days, 'day')} left"
+    )
 
 
 def _nothing_to_judge(capture: CaptureObservation, lookups: int) -> str:

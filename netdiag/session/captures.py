@@ -182,7 +182,7 @@ def _asked_for(observation: AnyObservation, options: CaptureOptions) -> bool:
 
 def _preload() -> None:
     """Import, while the packets are being read, what will be needed then."""
-    for module in ("netdiag.capture.observe", "netdiag.capture.resets", "netdiag.rules"):
+    for module in ("netdiag.capture.observe", "netdiag.capture.resets", "netdiag.rules.catalogue"):
         import_module(module)
 
 
@@ -217,7 +217,7 @@ class _Steps:
         self, analysis: Analysis, observations: Iterable[AnyObservation]
     ) -> tuple[tuple[ResetEntry, ...], int]:
         """Every reset, and how many connections with one are too many to list."""
-        from netdiag.rules import MAX_LISTED, reset_entries
+        from netdiag.rules.reset_entries import MAX_LISTED, reset_entries
 
         more: list[int] = []
 

@@ -93,12 +93,44 @@ def judge_capture(
     )
 
 
+def judge_certificates(
+    target: Target,
+    *,
+    started: float,
+    took_s: float,
+    observations: tuple[AnyObservation, ...],
+    internal_errors: tuple[str, ...] = (),
+    interrupted: bool = False,
+) -> Report:
+    """The report over what certificate files hold. ``interrupted``: not all that they name was retrieved."""
+    from netdiag.rules import Seen, conclude_certificates
+    from netdiag.rules.files import findings
+
+    errors = list(internal_errors)
+    seen = Seen(target, "direct", observations)
+    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    return Report(
+        tool=Tool(version=__version__),
+        command="cert",
+        target=target,
+        started=started,
+        took_s=took_s,
+        verdict=conclude_certificates(seen, found, whole=not errors and not interrupted),
+        findings=found,
+        observations=observations,
+        internal_errors=tuple(errors),
+    )
+
+
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules."""
-    from netdiag.rules import Seen, conclude_capture, findings
+    from netdiag.rules import Seen, conclude_capture, conclude_certificates, findings
 
     seen = Seen(report.target, report.route, report.observations)
     found = findings(seen)
+    if report.command == "cert":
+        verdict = conclude_certificates(seen, found, whole=not report.internal_errors)
+        return msgspec.structs.replace(report, findings=found, verdict=verdict)
     if seen.of(CaptureObservation):
         verdict = conclude_capture(seen, found, whole=not report.internal_errors)
         return msgspec.structs.replace(report, findings=found, verdict=verdict)

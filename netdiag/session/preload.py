@@ -12,7 +12,7 @@ _MODULES: tuple[tuple[Rung, str], ...] = (
     ("dns", "netdiag.probes.dns"),
     ("tls", "netdiag.session.secure"),
     ("https", "netdiag.probes.https"),
-    ("machine", "netdiag.rules"),
+    ("machine", "netdiag.rules.catalogue"),
 )
 
 

@@ -1,5 +1,7 @@
 """Certificates in every wrapping, with noise."""
 
+import time
+
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs7
@@ -52,3 +54,10 @@ def test_every_wrapping(data, subjects, skipped):
 @given(st.binary(max_size=400), st.sampled_from([b"", b"-----BEGIN CERTIFICATE-----", ONE.pem, ONE.der[:40]]))
 def test_noise_never_raises(noise, start):
     assert len(load(start + noise).certificates) <= 1
+
+
+def test_time_grows_with_the_data():
+    """What an authority's server answers may be any bytes; a search for each END from each BEGIN would take hours."""
+    before = time.monotonic()
+    assert load(b"-----BEGIN CERTIFICATE-----\n" * 200_000).certificates == ()
+    assert time.monotonic() - before < 5

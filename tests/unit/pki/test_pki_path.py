@@ -5,8 +5,8 @@ import pytest
 from netdiag.model import Failure
 from netdiag.pki import path
 from netdiag.pki.facts import read
-from netdiag.pki.path import Fetch, anchored, build, drive
-from tests.certs import HOST, authority, key, make, store
+from netdiag.pki.path import Fetch, build
+from tests.certs import AT, HOST, authority, key, make, store
 
 ROOT = authority("Root")
 SUB_URL, LEAF_URL, OTHER_URL = "http://ca.test/sub", "http://ca.test/leaf", "http://ca.test/other"
@@ -24,9 +24,13 @@ def subjects(found):
     return [element.summary.subject.split(",")[0] for element in found.elements]
 
 
-def start(presented, roots=(ROOT,)):
+def start(presented, roots=(ROOT,), *, every_url=False):
     leaf, *others = facts(*presented)
-    return build(leaf, others, store(*roots), store(*roots))
+    return build(leaf, others, store(*roots), store(*roots), AT, every_url=every_url)
+
+
+def drive(asking, fetch=lambda url: FAILURE):
+    return path.drive(asking, lambda requests: {request: fetch(request.url) for request in requests})
 
 
 def test_nothing_is_asked_for_when_the_store_is_reached():
@@ -37,27 +41,35 @@ def test_nothing_is_asked_for_when_the_store_is_reached():
 
 def test_a_dead_end_asks_for_one_url_after_the_other():
     builder = start([LEAF])
-    assert next(builder) == Fetch(OTHER_URL)
-    assert builder.send(FAILURE) == Fetch(LEAF_URL)
-    assert builder.send(SUB.der) == Fetch(SUB_URL)
+    assert next(builder) == (Fetch(OTHER_URL),)
+    assert builder.send({Fetch(OTHER_URL): FAILURE}) == (Fetch(LEAF_URL),)
+    assert builder.send({Fetch(LEAF_URL): SUB.der}) == (Fetch(SUB_URL),)
     with pytest.raises(StopIteration) as stop:
-        builder.send(TOP.der)
+        builder.send({Fetch(SUB_URL): TOP.der})
     built = stop.value.value
     assert built.paths[0].trusted
-    assert built.failures == {OTHER_URL: FAILURE}
+    assert built.answers[Fetch(OTHER_URL)] == FAILURE
     assert sorted(built.fetched.values()) == [LEAF_URL, SUB_URL]
 
 
-def test_without_a_fetcher_every_request_fails():
-    built = drive(start([LEAF]))
+def test_every_url_is_asked_for_side_by_side_even_when_the_store_is_reached():
+    builder = start([LEAF, SUB, TOP], every_url=True)
+    assert next(builder) == (Fetch(OTHER_URL), Fetch(LEAF_URL), Fetch(SUB_URL))
+    with pytest.raises(StopIteration) as stop:
+        builder.send({})
+    assert stop.value.value.paths[0].trusted
+
+
+def test_without_a_fetcher_nobody_answers():
+    built = path.drive(start([LEAF]))
     assert [p.end for p in built.paths] == ["dead-end"]
-    assert set(built.failures) == {OTHER_URL, LEAF_URL}
+    assert built.answers == dict.fromkeys([Fetch(OTHER_URL), Fetch(LEAF_URL)], path.UNANSWERED)
 
 
 def test_fetches_are_bounded():
     asked = []
-    leaf = make(HOST, SUB, aia=[f"http://ca.test/{i}" for i in range(8)])
-    drive(start([leaf]), lambda url: asked.append(url) or FAILURE)
+    web = [authority("Sub", TOP, aia=[f"http://ca.test/{i}/{j}" for j in range(8)], ends=60 + i) for i in range(8)]
+    drive(start([make(HOST, SUB), *web], roots=(), every_url=True), lambda url: asked.append(url) or FAILURE)
     assert len(asked) == path.MAX_FETCHES
 
 
@@ -98,7 +110,7 @@ def test_a_hostile_graph_ends_within_its_budgets(monkeypatch):
     built = drive(start([make(HOST, web[0], key_ids=False), *web]))
     assert built.exhausted
     assert len(checked) <= 2 * path.MAX_SIGNATURE_CHECKS  # one search for the store, one for the public roots
-    assert len(built.paths) <= path.MAX_PATHS
+    assert len(built.paths) <= 2 * path.MAX_PATHS
     assert not any(p.trusted for p in built.paths)
 
 
@@ -122,6 +134,25 @@ def test_a_chain_deeper_than_the_limit_is_no_path():
     assert not any(p.trusted for p in built.paths)
 
 
-def test_an_anchor_is_a_name_with_its_key():
+def test_a_renewed_root_that_is_sent_does_not_hide_the_trusted_one_of_its_key():
     renewed, impostor = authority("Root", ends=999), authority("Root", private_key=key(-9))
-    assert [anchored(f, store(ROOT)) for f in facts(ROOT, renewed, impostor, TOP)] == [True, True, False, False]
+    built = drive(start([LEAF, SUB, TOP, renewed, impostor]))
+    assert [p.trusted for p in built.paths] == [True, False]
+    assert built.paths[0].elements[-1].der == ROOT.der
+
+
+def test_who_is_not_the_issuer_is_told_with_the_reason():
+    impostor = authority("Sub", TOP, private_key=key(-9))
+    built = drive(start([LEAF, impostor, SUB, TOP]))
+    assert [(r.candidate.sha256, r.reason) for r in built.rejected] == [
+        (
+            facts(impostor)[0].sha256,
+            "it has the issuer's name and another key: the key identifiers differ, and it did not sign",
+        )
+    ]
+
+
+def test_names_are_compared_as_rfc_5280_wants():
+    root = authority("Some  ROOT", private_key=key(-11))
+    child = authority("Child", authority("some root", private_key=key(-11)))
+    assert drive(start([make(HOST, child), child], roots=(root,))).paths[0].trusted

@@ -15,8 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netdiag.model import Failure
+from netdiag.pki.judging import Question
+from netdiag.pki.path import drive
 from netdiag.pki.trust import TrustStore
-from netdiag.pki.verify import Verification, verify_chain
+from netdiag.pki.verify import Verification, verify_chain, verifying
 from tests.certs import AT, CLIENT_AUTH, HOST, NOW, SERVER_AUTH, Issued, authority, key, make, rsa_key, store
 
 ROOT = authority("Test Root CA", ends=3000)
@@ -283,7 +285,7 @@ def run(case: Case, fetch: Callable[[str], bytes | Failure] | None = None) -> Ve
 
 
 def kinds(found: Verification) -> list[tuple[str, int]]:
-    return [(fault.kind, fault.element) for fault in found.faults]
+    return [(fault.kind, fault.element) for fault in found.serious]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -378,12 +380,12 @@ CA_URL, SUB_URL = "http://ca.test/root.crt", "http://ca.test/sub.crt"
         ),
         (
             Case(
-                "only plain HTTP",
-                (leaf(aia=["ldap:///x", "https://ca.test"]),),
+                "no HTTPS, which would need another chain",
+                (leaf(aia=["file:///x", "https://ca.test"]),),
                 (("incomplete", 0),),
                 publicly_trusted=False,
             ),
-            {"https://ca.test": SUB.der, "ldap:///x": SUB.der},
+            {"https://ca.test": SUB.der, "file:///x": SUB.der},
             0,
         ),
     ],
@@ -393,7 +395,8 @@ def test_missing_issuers_are_fetched(case: Case, answers: dict[str, bytes], fetc
     found = run(case, lambda url: answers.get(url) or Failure(kind="timeout", step="fetch"))
     assert kinds(found) == list(case.expected)
     assert found.publicly_trusted is case.publicly_trusted
-    assert len(found.fetched) == fetched
+    sources = found.paths[0].sources
+    assert sum(source in answers for source in sources) == fetched
 
 
 def test_incomplete_names_the_url() -> None:
@@ -435,3 +438,12 @@ def test_hostile_names_are_bounded() -> None:
     assert kinds(found) == [("name-mismatch", 0)]
     assert len(found.elements[0].names) < 300
     assert len(found.faults[0].detail) < 500
+
+
+def test_revocation_is_not_checked_where_the_run_ended_before():
+    points = x509.DistributionPoint([x509.UniformResourceIdentifier("http://a.test/a.crl")], None, None, None)
+    root = authority("Root")
+    leaf = make("leaf.example", root, extra=[(x509.CRLDistributionPoints([points]), False)])
+    found = drive(verifying(leaf.der, [], store(root), Question(hostname=None, at=AT), public=store(), every_url=True))
+    assert [state.state for state in found.revocation] == ["not-checked"]
+    assert found.trusted

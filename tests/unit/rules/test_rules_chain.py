@@ -132,6 +132,9 @@ CASES = [
         [("chain.untrusted-root", "error", "server"), ("chain.weak-key", "error", "server")],
     ),
     ((chain(fault("weak-signature")),), [("chain.weak-signature", "error", "server")]),
+    ((chain(fault("policy", 1)),), [("chain.policy", "error", "server")]),
+    ((chain(fault("revoked")),), [("chain.revoked", "error", "server")]),
+    ((chain(fault("revocation-unknown")),), [("chain.revocation-unknown", "error", "certificate-authority")]),
     ((chain(fault("malformed"), elements=()),), [("chain.malformed", "error", "server")]),
     ((chain(fault("expired"), elements=()),), [("chain.expired", "error", "server")]),
     ((chain(fault("untrusted-root", 2), route="proxy"),), []),
@@ -161,7 +164,7 @@ def test_every_fault_kind_has_a_rule():
         (
             (chain(fault("expired", 1), elements=(element(0), element(1, not_after=AT - 3700), element(2))),),
             "Microsoft TLS CA 01 expired on 2026-06-01 10:58 UTC, 1 h 1 min ago",
-            "Renew Microsoft TLS CA 01",
+            "Replace Microsoft TLS CA 01",
         ),
         (
             (chain(fault("not-yet-valid"), elements=(FUTURE, *WHOLE)),),
@@ -216,6 +219,13 @@ def test_words(observations, summary, remedy):
     (found,) = judge(*observations)
     assert summary in found.summary
     assert remedy in found.remedy
+
+
+def test_a_file_lacks_an_intermediate():
+    bad = fault("incomplete", detail="its issuer is not given; http://ca.test/1.crt did not give it (404)")
+    (found,) = judge(chain(bad, source="file", host="", elements=(element(0, aia=("http://ca.test/1.crt",)),)))
+    assert found.summary == f"The intermediate certificate Microsoft TLS CA 01 is missing: {bad.detail}"
+    assert "--untrusted" in found.remedy
 
 
 def test_clock_skew_folds_what_it_explains():

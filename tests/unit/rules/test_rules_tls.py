@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from netdiag.model import (
@@ -528,3 +529,11 @@ def test_an_alert_is_named_with_its_meaning():
 )
 def test_vendors(name, vendor):
     assert vendor_of(name) == vendor
+
+
+def test_a_file_for_another_name_is_no_proxys():
+    leaf = element("CN=a.test", "CN=R", names=("a.test",))
+    of_file = msgspec.structs.replace(chain(leaf, host="another.test", faults=("name-mismatch",)), source="file")
+    finding = judge(of_file)["tls.name-mismatch"]
+    assert finding.blame == "server"
+    assert finding.summary == "The certificate is for a.test, not for another.test"

@@ -240,7 +240,7 @@ def test_every_reset_is_listed_when_asked_for(tmp_path):
 
 
 def test_too_many_resets_are_counted(tmp_path, monkeypatch):
-    monkeypatch.setattr("netdiag.rules.MAX_LISTED", 1)
+    monkeypatch.setattr("netdiag.rules.reset_entries.MAX_LISTED", 1)
     report = analyze_capture(str(FOLDER / "six-at-once.pcap"), CaptureOptions(resets=True)).report
     if report.resets:
         assert len({entry.connection for entry in report.resets}) == 1

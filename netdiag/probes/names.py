@@ -6,6 +6,7 @@ Contract: light to import and quick to start, since every run begins here; one o
 from __future__ import annotations
 
 import ipaddress
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,8 @@ MAX_ADDRESSES = 32
 _SITE_LOCAL = ipaddress.ip_network("fec0::/10")
 RESOLV_CONF = Path("/etc/resolv.conf")
 _MAX_RESOLV_CONF = 64 * 1024
+_MAX_NAME = 253  # RFC 1035 §2.3.4, without the trailing dot
+_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 def lookup(machine: Machine, name: str, step: Step) -> DnsObservation:
@@ -89,3 +92,40 @@ def _usable(server: str) -> bool:
         return ipaddress.ip_address(server) not in _SITE_LOCAL
     except ValueError:
         return False
+
+
+def canonical_address(text: str) -> str:
+    """An IPv6 address as RFC 5952 writes it. Raises ``ValueError``."""
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not an IPv6 address") from None
+
+
+def canonical_host(text: str) -> str:
+    """The canonical form of an address, or a name's lower-case A-label form (RFC 5891). Raises ``ValueError``."""
+    if ":" in text:
+        return canonical_address(text)
+    name = (text if text.isascii() else _to_a_labels(text)).rstrip(".").lower()
+    if not name:
+        raise ValueError("it names no host")
+    if re.fullmatch(r"[0-9.]+", name):
+        try:
+            return str(ipaddress.IPv4Address(name))
+        except ValueError:
+            raise ValueError(f"{name[:60]!r} is not an IPv4 address") from None
+    if len(name) > _MAX_NAME:
+        raise ValueError(f"the name is longer than {_MAX_NAME} characters")
+    for label in name.split("."):
+        if not _LABEL.fullmatch(label):
+            raise ValueError(f"the label {label[:70]!r} is not letters, digits and hyphens, 1 to 63 of them")
+    return name
+
+
+def _to_a_labels(name: str) -> str:
+    import idna  # only internationalised names need its tables
+
+    try:
+        return idna.encode(name, uts46=True).decode("ascii")
+    except idna.IDNAError as error:
+        raise ValueError(f"not an internationalised name: {error}") from None

@@ -1,10 +1,11 @@
-"""What both ways of asking a proxy for a tunnel share: the connection, and what the observation will say of it."""
+"""What all ways of asking a proxy share: the connection, and what the observation will say of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from netdiag.model import Failure, FailureKind, Flow
+from netdiag.model import Flow
+from netdiag.probes.failure import FailedError
 from netdiag.probes.net import Deadline, Stream
 from netdiag.probes.proxy_selection import ProxyServer
 
@@ -14,12 +15,8 @@ MIN_ECHO = 4
 Dial = Callable[[], Stream]
 
 
-class RefusedError(Exception):
-    """The proxy's no, as a failure."""
-
-    def __init__(self, kind: FailureKind, step: str, detail: str) -> None:
-        super().__init__(detail)
-        self.failure = Failure(kind=kind, step=step, detail=detail)
+class RefusedError(FailedError):
+    """The proxy's no."""
 
 
 class Attempt:
@@ -47,7 +44,7 @@ class Attempt:
         return (self.proxy.user, self.proxy.password) if self.proxy.user or self.proxy.password else None
 
     def run(self) -> None:
-        """Ask for the tunnel. Raises what ``proxy.tunnel`` makes a failure of."""
+        """Ask the proxy. Raises ``RefusedError``, ``NotHttpError``, ``NotSocksError``, ``OSError`` or ``EOFError``."""
         raise NotImplementedError
 
     def clean(self, text: str) -> str:

@@ -5,7 +5,8 @@ challenge and says the next Proxy-Authorization value, or that it has nothing mo
 machine raises ``UnusableError`` with the reason.
 
 Digest is ours, 40 lines, because requests' takes the path out of a URL, and CONNECT has an authority instead of a path;
-it also lacks the -sess algorithms of SHA-256.
+it also lacks the -sess algorithms of SHA-256. ``uri`` is what the request line names (RFC 7616 §3.4): that authority,
+or the whole URL when the proxy is to ask for it.
 """
 
 from __future__ import annotations
@@ -101,14 +102,20 @@ class Login(Protocol):
 
 
 def login(
-    scheme: str, credentials: tuple[str, str] | None, *, authority: str, proxy_host: str, deadline: Deadline
+    scheme: str,
+    credentials: tuple[str, str] | None,
+    *,
+    uri: str,
+    proxy_host: str,
+    deadline: Deadline,
+    method: str = "CONNECT",
 ) -> Login:
-    """The login for a scheme of ``PREFERENCE``. ``authority`` is what CONNECT names. Raises ``UnusableError``."""
+    """The login for a scheme of ``PREFERENCE``, of a request for ``uri``. Raises ``UnusableError``."""
     if scheme in ("Negotiate", "NTLM"):
         return SecurityLogin(scheme, credentials, proxy_host, deadline)
     if credentials is None:
         raise UnusableError("no user name and password were given")
-    return DigestLogin(credentials, authority) if scheme == "Digest" else BasicLogin(credentials)
+    return DigestLogin(credentials, uri, method) if scheme == "Digest" else BasicLogin(credentials)
 
 
 class BasicLogin:
@@ -156,9 +163,9 @@ class DigestLogin:
     bound = False
     spent = False
 
-    def __init__(self, credentials: tuple[str, str], authority: str) -> None:
+    def __init__(self, credentials: tuple[str, str], uri: str, method: str = "CONNECT") -> None:
         self._user, self._password = credentials
-        self._authority = authority
+        self._uri, self._method = uri, method
         self._renewed = False
 
     def answer(self, challenges: Sequence[Challenge]) -> str | None:
@@ -186,8 +193,8 @@ class DigestLogin:
             password=self._password,
             realm=realm,
             nonce=nonce,
-            method="CONNECT",
-            uri=self._authority,
+            method=self._method,
+            uri=self._uri,
             qop=qop,
             cnonce=cnonce,
         )
@@ -197,7 +204,7 @@ class DigestLogin:
             digest = _ALGORITHMS[algorithm.upper().removesuffix("-SESS")]
             user = hashlib.new(digest, f"{user}:{realm}".encode(), usedforsecurity=False).hexdigest()
         parts = [f"username={_quote(user)}", f"realm={_quote(realm)}", f"nonce={_quote(nonce)}"]
-        parts += [f"uri={_quote(self._authority)}", f'response="{response}"']
+        parts += [f"uri={_quote(self._uri)}", f'response="{response}"']
         if "algorithm" in parameters:
             parts.append(f"algorithm={algorithm}")
         if "opaque" in parameters:

@@ -7,11 +7,10 @@ import re
 from urllib.parse import urlsplit
 
 from netdiag.model import Scheme, Target, UsageError
+from netdiag.probes.names import canonical_address, canonical_host
 from netdiag.probes.net import Address
 
 _PORTS: dict[Scheme, int] = {"https": 443, "http": 80, "tcp": 0}
-_MAX_NAME = 253  # RFC 1035 §2.3.4, without the trailing dot
-_LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 
 
 def parse_target(text: str) -> Target:
@@ -61,7 +60,7 @@ def _from_url(text: str) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if re.search(r"[\x00-\x20\x7f]", path):
         raise ValueError("its path holds white space or control characters")
-    return Target(host=_host(parts.hostname), port=port, scheme=scheme, path=path)
+    return Target(host=canonical_host(parts.hostname), port=port, scheme=scheme, path=path)
 
 
 def _from_host(text: str) -> Target:
@@ -69,11 +68,11 @@ def _from_host(text: str) -> Target:
         match = re.fullmatch(r"\[([^\]]*)\](?::(.*))?", text)
         if not match:
             raise ValueError("after [ an IPv6 address and ] are expected, then :PORT or nothing")
-        return Target(host=_address(match[1]), port=_port(match[2]))
+        return Target(host=canonical_address(match[1]), port=_port(match[2]))
     if text.count(":") > 1:
-        return Target(host=_address(text))
+        return Target(host=canonical_address(text))
     host, colon, port = text.partition(":")
-    return Target(host=_host(host), port=_port(port if colon else None))
+    return Target(host=canonical_host(host), port=_port(port if colon else None))
 
 
 def _port(text: str | None) -> int:
@@ -82,39 +81,3 @@ def _port(text: str | None) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
         raise ValueError(f"the port {text[:20]!r} is not a number from 1 to 65535")
     return int(text)
-
-
-def _address(text: str) -> str:
-    try:
-        return str(ipaddress.IPv6Address(text))
-    except ValueError:
-        raise ValueError(f"{text[:60]!r} is not an IPv6 address") from None
-
-
-def _host(text: str) -> str:
-    """The address as it is written canonically, or the name in lower-case A-label form (RFC 5891)."""
-    if ":" in text:
-        return _address(text)
-    name = (text if text.isascii() else _to_a_labels(text)).rstrip(".").lower()
-    if not name:
-        raise ValueError("it names no host")
-    if re.fullmatch(r"[0-9.]+", name):
-        try:
-            return str(ipaddress.IPv4Address(name))
-        except ValueError:
-            raise ValueError(f"{name[:60]!r} is not an IPv4 address") from None
-    if len(name) > _MAX_NAME:
-        raise ValueError(f"the name is longer than {_MAX_NAME} characters")
-    for label in name.split("."):
-        if not _LABEL.fullmatch(label):
-            raise ValueError(f"the label {label[:70]!r} is not letters, digits and hyphens, 1 to 63 of them")
-    return name
-
-
-def _to_a_labels(name: str) -> str:
-    import idna  # only internationalised names need its tables
-
-    try:
-        return idna.encode(name, uts46=True).decode("ascii")
-    except idna.IDNAError as error:
-        raise ValueError(f"not an internationalised name: {error}") from None

@@ -20,6 +20,8 @@ MAX_LINE = 8192
 MAX_FIELDS = 200
 #: Hexadecimal digits of a chunk size: 16 hold any 64-bit length.
 MAX_CHUNK_DIGITS = 16
+#: Interim answers (RFC 9110 §15.2) before the final one.
+MAX_INTERIM = 5
 
 _STATUS_LINE = re.compile(rb"HTTP/(\d\.\d)[ \t]+(\d{3})(?:[ \t]+(.*))?", re.DOTALL)
 _FIELD_NAME = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -91,6 +93,20 @@ def parse_head(data: bytes) -> tuple[ResponseHead, int] | None:
     return head, end
 
 
+def parse_final_head(data: bytes) -> tuple[ResponseHead, int] | None:
+    """The head of the first answer that is no interim one (RFC 9110 §15.2), and where it ends; as ``parse_head``."""
+    start = 0
+    for _ in range(MAX_INTERIM + 1):
+        parsed = parse_head(data[start:])
+        if parsed is None:
+            return None
+        head, length = parsed
+        start += length
+        if head.status >= 200:
+            return head, start
+    raise NotHttpError("an endless row of interim answers")
+
+
 def _head_end(data: bytes, start: int) -> int | None:
     """The index after the first empty line, searched from the end of the status line."""
     ends = [at + len(mark) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark, start)) >= 0]
@@ -160,8 +176,13 @@ class Body:
         self._line = b""  # the part of a chunk's size line or trailer that has come
         self._state: Literal["size", "data", "data-end", "trailer"] = "size"
         self.complete = self._framing == "none"
-        self.kept = b""
+        self._kept = bytearray()  # bytes would be copied whole for each part that arrives
         self.size = 0
+
+    @property
+    def kept(self) -> bytes:
+        """The first ``keep`` bytes, as far as they have come."""
+        return bytes(self._kept)
 
     @property
     def until_close(self) -> bool:
@@ -186,8 +207,8 @@ class Body:
 
     def _take(self, data: bytes) -> None:
         self.size += len(data)
-        if len(self.kept) < self._keep:
-            self.kept += data[: self._keep - len(self.kept)]
+        if len(self._kept) < self._keep:
+            self._kept += data[: self._keep - len(self._kept)]
 
     def _counted(self, data: bytes) -> bytes:
         part, rest = data[: self._left], data[self._left :]

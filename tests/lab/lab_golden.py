@@ -16,6 +16,7 @@ from netdiag.model import (
     ChainObservation,
     HttpsObservation,
     Report,
+    RetrievalObservation,
     TcpObservation,
     TlsObservation,
 )
@@ -86,6 +87,12 @@ def _hours(seconds: float) -> float:
     return round(seconds / 3600) * 3600 + 0.0
 
 
+def _moment(seconds: float | None, now: float) -> float | None:
+    """What was made for the run, as far from ``NOON`` as it was from the run; what has a date of its own keeps it."""
+    recent = seconds is not None and abs(seconds - now) < 30 * 86400
+    return NOON + _hours(seconds - now) if seconds is not None and recent else seconds
+
+
 def _observation(observation: AnyObservation) -> AnyObservation:
     flow = msgspec.structs.replace(observation.flow, client_port=50000) if observation.flow else None
     changed = msgspec.structs.replace(observation, started=NOON, took_s=_coarse(observation.took_s), flow=flow)
@@ -97,7 +104,18 @@ def _observation(observation: AnyObservation) -> AnyObservation:
             changed, bytes_sent=_round(changed.bytes_sent), bytes_received=_round(changed.bytes_received)
         )
     if isinstance(changed, ChainObservation):
-        return msgspec.structs.replace(changed, at=NOON)
+        revocation = tuple(
+            msgspec.structs.replace(state, next_update=_moment(state.next_update, changed.at))
+            for state in changed.revocation
+        )
+        return msgspec.structs.replace(changed, at=NOON, revocation=revocation)
+    if isinstance(changed, RetrievalObservation):
+        return msgspec.structs.replace(
+            changed,
+            bytes=_round(changed.bytes),
+            this_update=_moment(changed.this_update, observation.started),
+            next_update=_moment(changed.next_update, observation.started),
+        )
     if isinstance(changed, HttpsObservation):
         return msgspec.structs.replace(
             changed,

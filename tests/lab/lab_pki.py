@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID
 
 from netdiag.world.certificates import ca_usage, distinguished_name, key_pem, key_usage, pem
@@ -23,13 +23,26 @@ _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 START = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 END = datetime.datetime(2049, 1, 1, tzinfo=datetime.UTC)
 
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+
+_NOWHERE = (
+    x509.AuthorityInformationAccess(
+        [
+            x509.AccessDescription(
+                AuthorityInformationAccessOID.CA_ISSUERS,
+                x509.UniformResourceIdentifier("http://pki.contoso.test/intermediate.crt"),
+            )
+        ]
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Identity:
     """A certificate and its key."""
 
     certificate: x509.Certificate
-    key: ec.EllipticCurvePrivateKey
+    key: Key
 
     @property
     def pem(self) -> bytes:
@@ -42,12 +55,17 @@ class Identity:
         return key_pem(self.key)
 
 
-def authority(common_name: str, organization: str, issuer: Identity | None = None) -> Identity:
-    """A certificate authority; without ``issuer`` a root."""
+def authority(
+    common_name: str, organization: str, issuer: Identity | None = None, urls: tuple[x509.ExtensionType, ...] = ()
+) -> Identity:
+    """A certificate authority; without ``issuer`` a root. ``urls`` are extensions that name some."""
     key = _key(common_name)
     builder = _builder(common_name, organization, key, issuer, START, END)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    return _signed(builder.add_extension(ca_usage(), critical=True), key, issuer)
+    builder = builder.add_extension(ca_usage(), critical=True)
+    for extension in urls:
+        builder = builder.add_extension(extension, critical=False)
+    return _signed(builder, key, issuer)
 
 
 def leaf(
@@ -57,17 +75,23 @@ def leaf(
     start: datetime.datetime = START,
     end: datetime.datetime = END,
     usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    urls: tuple[x509.ExtensionType, ...] | None = None,
+    key: Key | None = None,
 ) -> Identity:
-    """A server's certificate (or, by ``usage``, a client's)."""
-    key = _key(names[0] + issuer.certificate.subject.rfc4514_string() + str(end))
+    """A server's certificate (or, by ``usage``, a client's). ``urls`` replace its one URL, which leads nowhere.
+
+    With a ``key`` of its own, an RSA key say, it is another one in every run.
+    """
+    key = key or _key(names[0] + issuer.certificate.subject.rfc4514_string() + str(end))
+    uses = ("digital_signature", "key_encipherment") if isinstance(key, rsa.RSAPrivateKey) else ("digital_signature",)
     builder = _builder(names[0], "Contoso Ltd", key, issuer, start, end)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    builder = builder.add_extension(key_usage("digital_signature"), critical=True)
+    builder = builder.add_extension(key_usage(*uses), critical=True)
     builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
     builder = builder.add_extension(x509.SubjectAlternativeName([_general_name(n) for n in names]), critical=False)
-    where = x509.UniformResourceIdentifier("http://pki.contoso.test/intermediate.crt")
-    access = x509.AccessDescription(AuthorityInformationAccessOID.CA_ISSUERS, where)
-    return _signed(builder.add_extension(x509.AuthorityInformationAccess([access]), critical=False), key, issuer)
+    for extension in _NOWHERE if urls is None else urls:
+        builder = builder.add_extension(extension, critical=False)
+    return _signed(builder, key, issuer)
 
 
 def write(folder: Path, name: str, identity: Identity, *above: Identity) -> None:
@@ -91,7 +115,7 @@ def _key(seed: str) -> ec.EllipticCurvePrivateKey:
 def _builder(
     common_name: str,
     organization: str,
-    key: ec.EllipticCurvePrivateKey,
+    key: Key,
     issuer: Identity | None,
     start: datetime.datetime,
     end: datetime.datetime,
@@ -113,6 +137,7 @@ def _builder(
     )
 
 
-def _signed(builder: x509.CertificateBuilder, key: ec.EllipticCurvePrivateKey, issuer: Identity | None) -> Identity:
+def _signed(builder: x509.CertificateBuilder, key: Key, issuer: Identity | None) -> Identity:
     signer = issuer.key if issuer else key
-    return Identity(builder.sign(signer, hashes.SHA256(), ecdsa_deterministic=True), key)
+    deterministic = True if isinstance(signer, ec.EllipticCurvePrivateKey) else None
+    return Identity(builder.sign(signer, hashes.SHA256(), ecdsa_deterministic=deterministic), key)

@@ -4,10 +4,12 @@ ROLE is ``name,host,port[,argument...]``:
     slow        an HTTP backend; /SECONDS/... is answered after so many seconds
     mute        accepts, reads, never answers
     hangup      accepts, reads once, closes (FIN)
+    endless     reads once, then answers HTTP with a body that never ends
     mutual      TLS that insists on a client certificate: certificate, key, CA follow
     sni-filter  what a firewall redirects connections to: resets a ClientHello that contains the name that follows,
                 relays any other to where it was going
     ready       not a server: connects to host:port until it accepts, at most 15 s; exits when all did
+    listens     as ready, without connecting: for a server that a connection without a request blocks for ever
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 _SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h, and the same number for IPv6
 _LINGER_RESET = struct.pack("ii", 1, 0)  # close() sends RST (tcp(7), SO_LINGER)
@@ -67,6 +70,14 @@ def _hangup(connection: socket.socket) -> None:
     connection.recv(65536)
     connection.shutdown(socket.SHUT_WR)
     _mute(connection)
+
+
+def _endless(connection: socket.socket) -> None:
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/pkix-crl\r\nTransfer-Encoding: chunked\r\n\r\n")
+    chunk = b"10000\r\n" + bytes(0x10000) + b"\r\n"
+    while True:
+        connection.sendall(chunk)
 
 
 def _mutual(certificate: str, key: str, authorities: str) -> Callable[[socket.socket], None]:
@@ -137,12 +148,28 @@ def _wait(host: str, port: int) -> None:
             time.sleep(0.02)
 
 
+def _wait_for_listener(port: int) -> None:
+    """Until somebody in this network namespace listens on the port: state 0A of proc_net_tcp."""
+    end = time.monotonic() + 15
+    wanted = f":{port:04X}"
+    while True:
+        for table in ("/proc/self/net/tcp", "/proc/self/net/tcp6"):
+            for line in Path(table).read_text().splitlines()[1:]:
+                _, local, _, state, *_ = line.split()
+                if local.endswith(wanted) and state == "0A":
+                    return
+        if time.monotonic() > end:
+            sys.exit(f"nobody listens on port {port}")
+        time.sleep(0.02)
+
+
 def _server(kind: str, host: str, port: int, rest: list[str]) -> Callable[[], None]:
     if kind == "slow":
         return lambda: _slow(host, port)
     handlers: dict[str, Callable[..., Callable[[socket.socket], None]]] = {
         "mute": lambda: _mute,
         "hangup": lambda: _hangup,
+        "endless": lambda: _endless,
         "mutual": _mutual,
         "sni-filter": _sni_filter,
     }
@@ -157,6 +184,9 @@ def main(roles: list[str]) -> None:
         port = int(number)
         if kind == "ready":
             _wait(host, port)
+            continue
+        if kind == "listens":
+            _wait_for_listener(port)
             continue
         threads.append(threading.Thread(target=_server(kind, host, port, rest), daemon=True))
         threads[-1].start()

@@ -15,6 +15,9 @@ USER, PASSWORD = "alice", "correct-horse"
 #: Ports of the SOCKS5 proxies at ``PROXY``: one takes everybody, the other only USER with PASSWORD.
 SOCKS, SOCKS_PASSWORD = 1080, 1081
 
+#: Where lab_certificate_servers.py serves, in the server's network.
+CERTIFICATES = "20.42.1.200"
+
 LIB = Path("/usr/lib/squid")
 #: Only Debian's package squid-openssl has it, and only that squid intercepts, or takes connections over TLS.
 CERTGEN = LIB / "security_file_certgen"
@@ -151,6 +154,7 @@ def zones() -> dict[str, str]:
         f"internal IN A {PROXY}\n"
         f"long IN CNAME {_long(0)}\n{chain}{_long(6)} IN A {BY_NAME['dual.contoso.test'].address}\n"
         f"sinkhole IN A 0.0.0.0\n"
+        f"certs IN A {CERTIFICATES}\nocsp IN A {CERTIFICATES}\nldap IN A {CERTIFICATES}\n"
     )
     label = FRONTEND.removesuffix(".clouddatahub.net")
     return {

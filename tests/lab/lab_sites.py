@@ -133,15 +133,16 @@ def write_pki(folder: Path, now: datetime.datetime) -> None:
 def nginx_conf(folder: Path) -> str:
     """The web servers' configuration."""
     servers = "\n".join(_server(site, folder) for site in SITES if site.kind == "nginx")
-    return _http(folder, "web", servers)
+    return http_conf(folder, "web", servers)
 
 
 def plain_nginx_conf(folder: Path, listen: str) -> str:
     """A web server without TLS, to be mistaken for a proxy."""
-    return _http(folder, "plain", f'server {{ listen {listen}; location / {{ return 200 "web\\n"; }} }}')
+    return http_conf(folder, "plain", f'server {{ listen {listen}; location / {{ return 200 "web\\n"; }} }}')
 
 
-def _http(folder: Path, name: str, servers: str) -> str:
+def http_conf(folder: Path, name: str, servers: str) -> str:
+    """nginx's configuration with these server blocks; ``name`` tells its files from those of another nginx."""
     temp = "\n".join(
         f"{kind}_temp_path {folder}/nginx-{name}-{kind};"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")

@@ -78,11 +78,7 @@ class Lab:
 
     def close(self) -> None:
         """End every server, delete the namespaces and the folder. Never raises."""
-        for process in reversed(self._processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # its own session: its helpers go with it
-        for process in self._processes:
-            process.wait()
+        _end(self._processes)
         self.network.down()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -92,14 +88,25 @@ class Lab:
 
     def run(self, setting: Setting, argv: list[str], timeout_s: float = 60) -> subprocess.CompletedProcess[bytes]:
         """Run netdiag as the client under ``setting``, then undo the setting."""
+        return self.execute(setting, [sys.executable, "-m", "netdiag", *argv], timeout_s=timeout_s)
+
+    def execute(
+        self, setting: Setting, command: list[str], text: bytes = b"", timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run any command as ``run`` runs netdiag, in the project's folder, with ``text`` on its standard input."""
         nameservers = "".join(f"nameserver {address}\n" for address in setting.resolvers)
         self.file("resolv.conf").write_text(f"{nameservers}options {setting.resolv_options}\n")
         self.file("hosts").write_text(setting.hosts)
         undo = self._apply(setting)
         try:
-            command = self._client(setting, [sys.executable, "-m", "netdiag", *argv])
             return subprocess.run(
-                command, capture_output=True, check=False, timeout=timeout_s, cwd=ROOT, env=self._environment(setting)
+                self._client(setting, command),
+                input=text,
+                capture_output=True,
+                check=False,
+                timeout=timeout_s,
+                cwd=ROOT,
+                env=self._environment(setting),
             )
         finally:
             for step in reversed(undo):
@@ -147,27 +154,44 @@ class Lab:
             **setting.environment,
         }
 
-    def _start(self, namespace: str, argv: list[str], **environment: str) -> None:
+    def start(self, namespace: str, argv: list[str], **environment: str) -> subprocess.Popen[bytes]:
+        """Start a server; ``close`` ends it, and what it started, if nobody did before."""
         with self.file(f"{Path(argv[0]).name}-{len(self._processes)}.out").open("wb") as log:
-            self._processes.append(
-                subprocess.Popen(
-                    self.network.inside(namespace, argv),
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env={"PATH": os.environ["PATH"], "LANG": "C", **environment},
-                )
+            process = subprocess.Popen(
+                self.network.inside(namespace, argv),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={"PATH": os.environ["PATH"], "LANG": "C", **environment},
             )
+        self._processes.append(process)
+        return process
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """End a server before the lab ends."""
+        _end([process])
+        self._processes.remove(process)
+
+    def ready(self, namespace: str, places: list[tuple[str, int]], role: str = "ready") -> None:
+        """Wait until each address and port in a namespace accepts connections. ``RuntimeError`` when one does not.
+
+        ``role`` says how that is found out (lab_servers.py: "ready" or "listens").
+        """
+        roles = [f"{role},{host},{port}" for host, port in places]
+        try:
+            run(self.network.inside(namespace, [sys.executable, str(HERE / "lab_servers.py"), *roles]))
+        except RuntimeError as error:
+            raise RuntimeError(f"{error}\n{self.logs()}") from None
 
     def _roles(self, namespace: str, *roles: str) -> None:
-        self._start(namespace, [sys.executable, str(HERE / "lab_servers.py"), *roles])
+        self.start(namespace, [sys.executable, str(HERE / "lab_servers.py"), *roles])
 
     def _web(self) -> None:
         self.file("web.conf").write_text(lab_sites.nginx_conf(self.folder))
-        self._start("server", ["nginx", "-c", str(self.file("web.conf"))])
+        self.start("server", ["nginx", "-c", str(self.file("web.conf"))])
         self.file("plain.conf").write_text(lab_sites.plain_nginx_conf(self.folder, f"{PROXY}:3140"))
-        self._start("proxy", ["nginx", "-c", str(self.file("plain.conf"))])
+        self.start("proxy", ["nginx", "-c", str(self.file("plain.conf"))])
         at = {name: f"{BY_NAME[f'{name}.contoso.test'].address},443" for name in ("mutual", "mute", "hangup")}
         good = f"{self.file('good.pem')},{self.file('good.key')},{self.file('root.pem')}"
         self._roles(
@@ -185,7 +209,7 @@ class Lab:
         for name, *addresses in (("good", DNS_GOOD, DNS_GOOD_V6), ("other", DNS_OTHER)):
             conf = self.file(f"named-{name}.conf")
             conf.write_text(lab_services.named_conf(self.folder, name, *addresses))
-            self._start("dns", ["named", "-g", "-n", "1", "-c", str(conf)])
+            self.start("dns", ["named", "-g", "-n", "1", "-c", str(conf)])
 
     def _kdc(self) -> None:
         self.file("krb5.conf").write_text(lab_services.krb5_conf(self.folder))
@@ -204,7 +228,7 @@ class Lab:
         ):
             tool("kadmin.local", "-r", REALM, "-q", query)
         keytab.chmod(0o644)
-        self._start("proxy", ["krb5kdc", "-n", "-r", REALM], **environment)
+        self.start("proxy", ["krb5kdc", "-n", "-r", REALM], **environment)
 
     def _kerberos(self) -> dict[str, str]:
         return {
@@ -232,10 +256,10 @@ class Lab:
             conf = self.file(f"squid-{squid.name}.conf")
             conf.write_text(lab_services.squid_conf(squid, self.folder))
             name = f"{self.network.tag}{squid.name}"
-            self._start("proxy", ["squid", "-N", "-n", name, "-f", str(conf)], **self._kerberos())
+            self.start("proxy", ["squid", "-N", "-n", name, "-f", str(conf)], **self._kerberos())
         self.file("resolv.socks").write_text(f"nameserver {DNS_GOOD}\noptions timeout:1 attempts:1\n")
         for command in lab_services.socks_commands():
-            self._start("proxy", self._mounted({"resolv.conf": "resolv.socks"}, list(command)))
+            self.start("proxy", self._mounted({"resolv.conf": "resolv.socks"}, list(command)))
 
     def _proxy_ports(self) -> list[int]:
         ports = [squid.port for squid in lab_services.squids(self.folder)]
@@ -249,11 +273,7 @@ class Lab:
             "server": [("127.0.0.1", 8081), *((s.address, 443) for s in lab_sites.SITES if s.kind != "none")],
         }
         for namespace, places in listening.items():
-            roles = [f"ready,{host},{port}" for host, port in places]
-            try:
-                run(self.network.inside(namespace, [sys.executable, str(HERE / "lab_servers.py"), *roles]))
-            except RuntimeError as error:
-                raise RuntimeError(f"{error}\n{self.logs()}") from None
+            self.ready(namespace, places)
         setting = Setting(ticket=True)
         self.file("resolv.conf").write_text("")
         self.file("hosts").write_text(HOSTS)
@@ -267,6 +287,14 @@ class Lab:
             tail = path.read_text(errors="replace").splitlines()[-6:]
             parts += [f"--- {path.name}", *tail]
         return "\n".join(parts)
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in reversed(processes):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # its own session: its helpers go with it
+    for process in processes:
+        process.wait()
 
 
 def _table(forward: str, redirect: str = "", output: str = "") -> str:

@@ -7,7 +7,7 @@ import subprocess
 import lab_golden
 import msgspec
 import pytest
-from lab_scenarios import SCENARIOS, Scenario
+from lab_scenarios import SCENARIOS, Expect, Scenario
 from lab_world import Lab
 
 from netdiag.model import Report
@@ -28,7 +28,7 @@ def test_scenario(lab: Lab, scenario: Scenario, recording: bool) -> None:
     done = lab.run(scenario.setting, argv(lab, scenario))
     report = decoded(done, lab)
     found = outcome(report, done.returncode)
-    assert found == wanted(scenario), explain(report)
+    assert found == wanted(scenario.expect), explain(report)
     if scenario.expect.culprit:
         assert culprit(report) == scenario.expect.culprit, explain(report)
     for identifier, field, value in scenario.seen:
@@ -89,8 +89,7 @@ def outcome(report: Report, exit_status: int) -> dict[str, object]:
     }
 
 
-def wanted(scenario: Scenario) -> dict[str, object]:
-    expect = scenario.expect
+def wanted(expect: Expect) -> dict[str, object]:
     return {
         "status": expect.status,
         "finding": expect.finding,

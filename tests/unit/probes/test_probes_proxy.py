@@ -16,7 +16,7 @@ import pytest
 from netdiag.model import ProxyObservation
 from netdiag.probes.net import Deadline, Net, Step, Stream
 from netdiag.probes.proxy import tunnel
-from netdiag.probes.proxy_connect import MAX_DISCARD, MAX_EXCERPT
+from netdiag.probes.proxy_http import MAX_DISCARD, MAX_EXCERPT
 from netdiag.probes.proxy_selection import ProxyServer, parse_proxy
 from tests.listener import Listener
 

@@ -146,7 +146,7 @@ def test_basic_is_sent_once() -> None:
 @pytest.mark.parametrize("scheme", ["Digest", "Basic"])
 def test_a_password_is_needed(scheme: str) -> None:
     with pytest.raises(UnusableError, match="no user name"):
-        login(scheme, None, authority="h:443", proxy_host="p", deadline=Deadline(5))
+        login(scheme, None, uri="h:443", proxy_host="p", deadline=Deadline(5))
 
 
 def test_ntlm_begins_and_survives_a_foreign_token() -> None:
@@ -165,7 +165,7 @@ def test_ntlm_begins_and_survives_a_foreign_token() -> None:
 def test_ntlm_without_any_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spnego.client", lambda *_, **__: (_ for _ in ()).throw(ImportError("no gssapi")))
     with pytest.raises(UnusableError, match="not installed"):
-        login("Negotiate", None, authority="h:443", proxy_host="p", deadline=Deadline(5))
+        login("Negotiate", None, uri="h:443", proxy_host="p", deadline=Deadline(5))
 
 
 def test_a_library_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_a_library_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) ->
     release = threading.Event()
     monkeypatch.setattr("spnego.client", lambda *_, **__: release.wait(10))
     with pytest.raises(UnusableError, match="in time"):
-        login("Negotiate", None, authority="h:443", proxy_host="p", deadline=Deadline(0.05))
+        login("Negotiate", None, uri="h:443", proxy_host="p", deadline=Deadline(0.05))
     release.set()
 
 

@@ -15,6 +15,7 @@ from netdiag.wire.http import (
     body_text,
     decoded,
     framing,
+    parse_final_head,
     parse_head,
     request_head,
 )
@@ -238,3 +239,13 @@ def test_body_text(content_type: str, body: bytes, text: str) -> None:
 )
 def test_a_body_is_text_whatever_its_charset(body: bytes, charset: str, text: str) -> None:
     assert decoded(body, charset) == text
+
+
+def test_interim_answers_are_passed_over() -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\nLink: <a>\r\n\r\n"
+    parsed = parse_final_head(interim * 2 + HEAD + b"body")
+    assert parsed is not None
+    assert (parsed[0].status, parsed[1]) == (407, len(interim) * 2 + len(HEAD))
+    assert parse_final_head(interim) is None
+    with pytest.raises(NotHttpError, match="interim"):
+        parse_final_head(interim * 6)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from bench import capture, network, startup, world
+from bench import capture, certificates, network, startup, world
 from bench.table import Row, lines
 
-PARTS = ("startup", "network", "capture")
+PARTS = ("startup", "certificates", "network", "capture")
 
 
 def main() -> int:
@@ -22,6 +22,8 @@ def main() -> int:
     found: list[Row | str] = []
     if "startup" in parts:
         found += startup.rows()
+    if "certificates" in parts:
+        found += certificates.rows()
     if "network" in parts:
         found += network.rows()
     if left_out:

@@ -7,7 +7,7 @@ pki/        X.509 without a network
 capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
-session/    runs probes in ladder order, or reads captures; then the rules
+session/    runs probes in ladder order, or reads captures and certificates; then the rules
 report/     Report -> text, JSON
 cli/        the command, written on this public API
 """
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from netdiag.report import load_report, render
     from netdiag.session import (
         CaptureAnalysis,
+        CertificateOptions,
         Options,
         analyze_capture,
+        check_certificates,
         diagnose_endpoint,
         diagnose_endpoints,
         parse_target,
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CaptureAnalysis",
     "CaptureOptions",
+    "CertificateOptions",
     "Fetch",
     "Finding",
     "Options",
@@ -52,6 +55,7 @@ __all__ = [
     "Verification",
     "__version__",
     "analyze_capture",
+    "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
     "flow_format",
@@ -73,6 +77,7 @@ _HOME = {
     "Fetch": "netdiag.pki.path",
     "Verification": "netdiag.pki.verify",
     **dict.fromkeys(("load_report", "render"), "netdiag.report"),
+    **dict.fromkeys(("CertificateOptions", "check_certificates"), "netdiag.session"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "netdiag.session"),
     **dict.fromkeys(
         ("Options", "diagnose_endpoint", "diagnose_endpoints", "parse_target", "rejudge"), "netdiag.session"

@@ -1,8 +1,8 @@
 """README.md: its examples, run for real. ``python -m tests.readme`` (``make readme``) writes their outputs into it.
 
 An example is a fenced block below a mark, ``<!-- output: NAME -->``. Nothing leaves this machine: an example is a scene
-of the embedded world, reads ``captures/``, or runs in a network namespace without any interface, with a name server of
-its own choosing. Examples run in a folder of their own, beside a link to ``captures``.
+of the embedded world, reads ``captures/`` or ``examples/``, or runs in a network namespace without any interface, with
+a name server of its own choosing. Examples run in a folder of their own, beside links to these two.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _TABLE = "jq -r '[.target.host, .verdict.status, .verdict.finding, .verdict.blam
 _BRIEF = "jq '{verdict, finding: (.findings[0] | {id, severity, blame, remedy, evidence})}'"
 _NAT = "captures/nat-reset"
 _CUT = "cut -d, -f2-5,11-12,14,18-19 flows.csv"
+_QUESTION = "--trust examples/contoso-root.pem --at 2026-12-01"
 EXAMPLES = {
     "first": Example("netdiag demo sni-filtered", until="Findings"),
     "demo": Example("netdiag demo", until="✓ healthy-truncated-answer"),
@@ -57,6 +58,7 @@ EXAMPLES = {
     "silent": Example("netdiag pcap captures/guide-telnet-888-windows.pcap --quiet"),
     "compared": Example(f"netdiag pcap {_NAT}-client-side.pcap --other {_NAT}-firewall-side.pcap --quiet"),
     "flows": Example(f"netdiag pcap captures/port-reuse.pcap --quiet --flows flows.csv && {_CUT}"),
+    "certificate": Example(f"netdiag cert examples/sql01.pem {_QUESTION} --no-fetch"),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 
@@ -79,7 +81,8 @@ def printed(example: Example) -> str:
     command = example.command.replace("netdiag", f"{sys.executable} -m netdiag", 1)
     with tempfile.TemporaryDirectory(prefix="netdiag-readme-") as folder:
         argv = ["sh", "-c", command]
-        Path(folder, "captures").symlink_to(ROOT / "captures")
+        for name in ("captures", "examples"):
+            Path(folder, name).symlink_to(ROOT / name)
         if example.offline:
             Path(folder, "hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
             Path(folder, "resolv.conf").write_text("nameserver 10.20.0.4\n")

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "tls": "up to TLS: versions, the presented chain, and whether it is trusted",
     "https": "up to HTTPS: the same ladder as endpoint",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
+    "cert": "certificate files: every path, every fault, every URL, and the private key",
     "explain": "what a finding means and what to do; alone, the catalogue",
     "schema": "the JSON Schema of a report",
     "demo": "an embedded world on loopback, healthy and broken, diagnosed for real",

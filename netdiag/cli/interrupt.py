@@ -33,3 +33,16 @@ def interruptible() -> Iterator[threading.Event]:
     finally:
         for number in replaced:
             signal.signal(number, before[number])
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """While a person is asked for something, Ctrl-C ends the command: the question would wait for ever otherwise."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import ipaddress
 import math
 import os
+import re
 import sys
 
 from netdiag.model import UsageError
 
 PASSWORD_VARIABLE = "NETDIAG_PROXY_PASSWORD"  # noqa: S105 - the variable's name
+
+#: RFC 1035 §2.3.4.
+_MAX_NAME = 253
 
 #: The longest wait that makes sense: a whole run ends within a minute.
 _MAX_TIMEOUT_S = 60.0
@@ -37,9 +43,9 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--verbose", action="store_true", help="all evidence in full: records, certificates, headers")
 
 
-def add_probe_options(parser: argparse.ArgumentParser) -> None:
-    """How to look."""
-    group = parser.add_argument_group("probing")
+def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """How to reach anything; the group, for more of the kind."""
+    group = parser.add_argument_group(title)
     group.add_argument(
         "--timeout", type=_timeout, default=8.0, metavar="SECONDS", help="bound of each network wait (default: 8)"
     )
@@ -54,6 +60,12 @@ def add_probe_options(parser: argparse.ArgumentParser) -> None:
         metavar="USER[:PASSWORD]",
         help=f"log in at the proxy; the password may come from {PASSWORD_VARIABLE}, or is asked for",
     )
+    return group
+
+
+def add_probe_options(parser: argparse.ArgumentParser) -> None:
+    """How to look."""
+    group = add_network_options(parser, "probing")
     group.add_argument(
         "--resolver",
         action="append",
@@ -99,6 +111,22 @@ def credentials(text: str | None) -> tuple[str, str] | None:
         return user, getpass.getpass(f"Password of {user} for the proxy: ")
     except EOFError:
         raise UsageError(f"--proxy-user {user}: no password was given") from None
+
+
+def host_or_address(text: str) -> str:
+    """An address as it is written canonically, or a name in lower case and A-labels, for argparse."""
+    bare = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]  # a zone is not on the wire
+    try:
+        return str(ipaddress.ip_address(bare))
+    except ValueError:
+        pass
+    name = text.strip().rstrip(".").lower()
+    if not name.isascii():
+        with contextlib.suppress(UnicodeError):
+            name = name.encode("idna").decode("ascii")
+    if not re.fullmatch(r"(?=.*[a-z])[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) or len(name) > _MAX_NAME:
+        raise argparse.ArgumentTypeError(f"{text[:60]!r} is neither an address nor a name")
+    return name
 
 
 def values(settings: list[str]) -> dict[str, list[str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import ipaddress
 import os
 import re
 import sys
@@ -14,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
-from netdiag.cli.options import add_report_options
+from netdiag.cli.options import add_report_options, host_or_address
 from netdiag.cli.output import Output, WholeFile, choose_format, layout_for
 from netdiag.cli.progress import reading_progress
 from netdiag.cli.status import exit_status
@@ -28,8 +27,6 @@ _EPILOG = """\
 FILE is a pcap, pcapng, Network Monitor (.cap) or Windows trace (.etl) file, compressed or not; - is stdin.
 FROM and TO are ISO times (UTC), times of the capture's day (15:06:40), or +SECONDS after the first packet."""
 
-#: RFC 1035 §2.3.4.
-_MAX_NAME = 253
 _MOST_LISTED = 1000
 
 
@@ -45,7 +42,12 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("targets", nargs="+", metavar="FILE", help="what to read; one report on all of them")
     group = parser.add_argument_group("what to look at")
     group.add_argument(
-        "--host", type=_host, action="append", default=[], metavar="HOST", help="this address or name, at either end"
+        "--host",
+        type=host_or_address,
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="this address or name, at either end",
     )
     group.add_argument("--port", type=_number(1, 65535), action="append", default=[], metavar="N", help="this port")
     group.add_argument("--time", metavar="FROM..TO", help="only what was captured then; either end may be left out")
@@ -151,22 +153,6 @@ def _options(args: argparse.Namespace) -> CaptureOptions:
         relative=asked.kind == "relative",
         of_day=asked.kind == "of-day",
     )
-
-
-def _host(text: str) -> str:
-    """An address as it is written canonically, or a name in lower case."""
-    bare = text.strip().removeprefix("[").removesuffix("]").partition("%")[0]  # a zone is not on the wire
-    try:
-        return str(ipaddress.ip_address(bare))
-    except ValueError:
-        pass
-    name = text.strip().rstrip(".").lower()
-    if not name.isascii():
-        with contextlib.suppress(UnicodeError):
-            name = name.encode("idna").decode("ascii")
-    if not re.fullmatch(r"(?=.*[a-z])[a-z0-9_-]+(\.[a-z0-9_-]+)*", name) or len(name) > _MAX_NAME:
-        raise argparse.ArgumentTypeError(f"{text[:60]!r} is neither an address nor a name")
-    return name
 
 
 def _number(low: int, high: int) -> Callable[[str], int]:

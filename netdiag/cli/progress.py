@@ -181,3 +181,87 @@ def reading_progress(*, quiet: bool, color: bool) -> ReadingProgress:
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         return ReadingProgress()
     return TerminalReadingProgress(color=color)
+
+
+class StepProgress:
+    """Called with each step: ``progress(what is done, how many are done, of how many)``. Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def __call__(self, words: str, done: int, total: int) -> None:
+        """So far."""
+
+
+class TerminalStepProgress(StepProgress):
+    """A bar on stderr, ``PATIENCE_S`` after the first step: the second may be long in coming."""
+
+    def __init__(self, *, color: bool, unicode: bool) -> None:
+        self._color = color
+        self._unicode = unicode
+        self._lock = threading.Lock()
+        self._so_far = ("", 0, 0)
+        self._timer: threading.Timer | None = None
+        self._bar: RichProgress | None = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = None
+            if self._bar is not None:
+                self._bar.stop()
+
+    def __call__(self, words: str, done: int, total: int) -> None:
+        """Show it, once somebody may wonder."""
+        with self._lock:
+            self._so_far = (words, done, total)
+            if self._bar is not None:
+                self._update()
+            elif self._timer is None:
+                self._timer = threading.Timer(PATIENCE_S, self._show)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _show(self) -> None:
+        with self._lock:
+            if self._timer is not None:  # else it is over
+                self._bar = _step_bar(self._color)
+                self._update()
+
+    def _update(self) -> None:
+        assert self._bar is not None
+        words, done, total = self._so_far
+        said = escape(words, 60)
+        said = said if self._unicode else to_ascii(said)
+        self._bar.update(self._bar.task_ids[0], description=said, completed=done, total=total)
+
+
+def _step_bar(color: bool) -> RichProgress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as RichProgress
+
+    console = Console(stderr=True, no_color=not color, highlight=False, emoji=False)
+    words = TextColumn("{task.description}", markup=False)
+    columns = (words, BarColumn(bar_width=16), MofNCompleteColumn(), TimeElapsedColumn())
+    bar = RichProgress(*columns, console=console, transient=True, redirect_stdout=False)
+    bar.add_task("", total=None)
+    bar.start()
+    return bar
+
+
+def step_progress(*, quiet: bool, color: bool) -> StepProgress:
+    """The right kind for stderr as it is."""
+    from netdiag.cli.output import speaks_unicode
+
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        return StepProgress()
+    return TerminalStepProgress(color=color, unicode=speaks_unicode(sys.stderr))

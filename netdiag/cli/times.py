@@ -1,11 +1,12 @@
-"""``--time FROM..TO`` -> two moments and what they count from. Pure.
+"""``--time FROM..TO`` -> two moments and what they count from; ``--at TIME`` -> a moment. Pure.
 
 Contract: either end may be left out. Both are of one kind: ISO 8601 (UTC unless it says otherwise), a time of day (UTC,
-of the capture's day), or seconds after the first packet (+3.5).
+of the capture's day), or seconds after the first packet (+3.5). A single moment is ISO 8601 or seconds since 1970.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -20,6 +21,9 @@ _SECOND = 10**9
 _DAY = 86_400 * _SECOND
 #: Captures count nanoseconds in 64 bits.
 _FIRST_YEAR, _LAST_YEAR = 1970, 2261
+#: What the times of certificates reach from and to (RFC 5280 §4.1.2.5).
+_FIRST_CERTIFICATE = datetime(1950, 1, 1, tzinfo=UTC).timestamp()
+_LAST_CERTIFICATE = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 #: No capture takes longer, in seconds.
 _LONGEST = 10**9
 
@@ -53,6 +57,24 @@ def parse_range(text: str) -> Range:
             f"--time {text[:100]!r}: {error} (ISO times, 15:06:40..15:07, or +3.5..+10 after the first packet)"
         ) from None
     return Range(kind=ends[0][0], since=since, until=until)
+
+
+def parse_moment(text: str) -> float:
+    """A moment in seconds since the epoch, for argparse. A date is its beginning; of digits alone, eight are a date."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,9})?", text) and not re.fullmatch(r"[0-9]{8}", text):
+        seconds = float(text)
+    else:
+        try:
+            moment = datetime.fromisoformat(text)
+            seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        except (ValueError, OverflowError):
+            raise argparse.ArgumentTypeError(
+                f"{text[:40]!r} is no time (2026-11-28, 2026-11-28T17:00, or seconds since 1970)"
+            ) from None
+    if not _FIRST_CERTIFICATE <= seconds <= _LAST_CERTIFICATE:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r}: no certificate is of that time (1950 to 9999)")
+    return seconds
 
 
 def _parse(text: str, *, last: bool) -> tuple[Kind, int]:

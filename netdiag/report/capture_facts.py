@@ -311,3 +311,14 @@ def _segment(segment: Segment) -> str:
         f"frame {segment.frame:,} {segment.flags} seq {segment.seq}{ack} len {segment.length} "
         f"win {segment.window} TTL {segment.ttl}{ident}{options}"
     )
+
+
+def details(observation: CaptureObservation | ConnectionObservation | ResetObservation) -> list[str]:
+    """What the line on an observation leaves out."""
+    if isinstance(observation, CaptureObservation):
+        return capture_details(observation)
+    return (
+        connection_details(observation)
+        if isinstance(observation, ConnectionObservation)
+        else reset_details(observation)
+    )

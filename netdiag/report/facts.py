@@ -5,98 +5,33 @@ Contract: the strings hold untrusted text as it came. Whoever prints them escape
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from functools import singledispatch
+from importlib import import_module
+from typing import Any
 
 from netdiag.model import (
     AlignedObservation,
     AlignmentObservation,
     CaptureObservation,
-    CertificateSummary,
     ChainObservation,
     ConnectionObservation,
     DnsObservation,
-    Failure,
     HttpsObservation,
+    KeyObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
     ProxySelection,
     ResetObservation,
+    RetrievalObservation,
     ServiceObservation,
     TcpObservation,
     TlsObservation,
-    name_part,
 )
-from netdiag.report import capture_facts, comparison
+from netdiag.report import certificate_facts
+from netdiag.report.phrases import common_name, failure_words, some, validity
 from netdiag.report.units import day, milliseconds
-
-_WORDS: dict[str, str] = {
-    "timeout": "no answer",
-    "refused": "refused",
-    "reset": "connection reset",
-    "eof": "connection closed by the other side",
-    "unreachable": "unreachable",
-    "prohibited": "forbidden by a filter on the way",
-    "local-policy": "forbidden by this machine",
-    "no-route": "this machine has no route or address of that family",
-    "nxdomain": "no such name",
-    "servfail": "the name server failed (SERVFAIL)",
-    "dns-refused": "the name server refused the question (REFUSED)",
-    "no-answer": "no address",
-    "lame": "the name server is not responsible and does not ask others",
-    "dns-malformed": "malformed DNS answer",
-    "proxy-status": "the proxy said no",
-    "not-a-proxy": "this is not a proxy",
-    "proxy-authentication": "the proxy wants a login",
-    "pac-error": "the PAC script failed",
-    "net-tcp-fault": "net.tcp fault",
-    "not-net-tcp": "the answer is not net.tcp",
-    "tls-alert": "TLS alert",
-    "tls-malformed": "the answer is not TLS",
-    "certificate": "certificate not accepted",
-    "http-malformed": "malformed HTTP answer",
-    "too-many-redirects": "too many redirects",
-    "cancelled": "cancelled",
-    "internal": "netdiag failed",
-    "unknown": "failed",
-}
-
-#: ECONNREFUSED, NXDOMAIN: the kind says it in words.
-_BARE_CODE = re.compile(r"[A-Z_]+")
-
-#: Shorter than this nobody waited: the system gave up by itself, and its own words say more than the time.
-_A_WAIT_S = 0.05
-
-
-def failure_words(failure: Failure, took_s: float = 0.0) -> str:
-    """What went wrong, with the duration of a wait that was in vain, and the system's own words."""
-    words = _WORDS.get(failure.kind, failure.kind)
-    if failure.kind == "timeout" and took_s >= _A_WAIT_S:
-        return f"no answer to {failure.step} in {took_s:.1f} s" if failure.step else f"no answer in {took_s:.1f} s"
-    bare = _BARE_CODE.fullmatch(failure.detail) and failure.kind != "unknown"
-    if failure.detail and not bare and failure.detail.casefold() not in words.casefold():
-        words = f"{words}: {failure.detail}"
-    return words
-
-
-def common_name(name: str) -> str:
-    """The common name of a distinguished name, or all of it where it has none."""
-    return name_part(name, "CN") or name
-
-
-def validity(leaf: CertificateSummary, at: float) -> str:
-    """``83 days left``, or since when it is over, or when it begins."""
-    if at < leaf.not_before:
-        return f"valid only from {day(leaf.not_before)}"
-    days = int((leaf.not_after - at) // 86400)
-    return f"{days} days left" if days >= 0 else f"expired on {day(leaf.not_after)}"
-
-
-def some(items: tuple[str, ...], most: int = 2) -> str:
-    """The first few, and how many more."""
-    shown = ", ".join(items[:most])
-    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 
 def describe(observation: Observation, host: str = "") -> str:
@@ -140,12 +75,24 @@ def _empty(observation: DnsObservation) -> str:
     return f"{observation.rcode or 'NOERROR'}, no address"
 
 
-_describe.register(CaptureObservation, capture_facts.capture)
-_describe.register(ServiceObservation, capture_facts.service)
-_describe.register(ConnectionObservation, capture_facts.connection)
-_describe.register(ResetObservation, capture_facts.reset)
-_describe.register(AlignmentObservation, comparison.describe_alignment)
-_describe.register(AlignedObservation, comparison.describe_aligned)
+def _by(module: str, name: str) -> Callable[[Any], str]:
+    """A function of a module of this package that is loaded when it is needed: a ladder needs nothing of captures."""
+
+    def described(observation: Any) -> str:
+        words: str = getattr(import_module(f"netdiag.report.{module}"), name)(observation)
+        return words
+
+    return described
+
+
+_describe.register(CaptureObservation, _by("capture_facts", "capture"))
+_describe.register(ServiceObservation, _by("capture_facts", "service"))
+_describe.register(ConnectionObservation, _by("capture_facts", "connection"))
+_describe.register(ResetObservation, _by("capture_facts", "reset"))
+_describe.register(RetrievalObservation, certificate_facts.retrieval)
+_describe.register(KeyObservation, certificate_facts.key)
+_describe.register(AlignmentObservation, _by("comparison", "describe_alignment"))
+_describe.register(AlignedObservation, _by("comparison", "describe_aligned"))
 
 
 @_describe.register
@@ -229,6 +176,8 @@ def _yes_no(value: bool) -> str:
 
 @_describe.register
 def _(observation: ChainObservation) -> str:
+    if observation.source == "file":
+        return certificate_facts.chain(observation)
     parts = [f"{fault.kind} at {common_name(fault.subject)}: {fault.detail}" for fault in observation.faults]
     if not parts:
         parts = [_failed(observation) or "verified"]
@@ -274,12 +223,10 @@ def details(observation: Observation) -> tuple[str, ...]:
     if observation.flow:
         flow = observation.flow
         lines.append(f"{flow.client} port {flow.client_port} → {flow.server} port {flow.server_port}")
-    if isinstance(observation, CaptureObservation):
-        lines += capture_facts.capture_details(observation)
-    elif isinstance(observation, ConnectionObservation):
-        lines += capture_facts.connection_details(observation)
-    elif isinstance(observation, ResetObservation):
-        lines += capture_facts.reset_details(observation)
+    if isinstance(observation, CaptureObservation | ConnectionObservation | ResetObservation):
+        from netdiag.report import capture_facts
+
+        lines += capture_facts.details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

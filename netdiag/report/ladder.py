@@ -29,7 +29,7 @@ from netdiag.model import (
     TlsObservation,
     authority,
 )
-from netdiag.report import facts, units
+from netdiag.report import facts, phrases, units
 
 Mark = Literal["ok", "warning", "failed", "not-run"]
 
@@ -132,7 +132,7 @@ def _machine(here: Sequence[Observation]) -> _Shown:
     failed = False
     for observation in here:
         if isinstance(observation, DnsObservation) and observation.asker == "hosts-file":
-            entry = facts.some(observation.addresses)
+            entry = phrases.some(observation.addresses)
             parts.append(f"hosts file: {entry}" if entry else "no hosts entry")
             if observation.failure:
                 parts[-1] = f"hosts file: {facts.describe(observation)}"
@@ -152,12 +152,12 @@ def _dns(here: Sequence[Observation]) -> _Shown:
     parts: list[str] = []
     reference: frozenset[str] = frozenset()
     if system is not None:
-        words = facts.failure_words(system.failure, system.took_s) if system.failure else ""
-        parts.append(words or facts.some(system.addresses) or "no address")
+        words = phrases.failure_words(system.failure, system.took_s) if system.failure else ""
+        parts.append(words or phrases.some(system.addresses) or "no address")
         reference = frozenset(system.addresses)
     same = [server for server, given in servers.items() if reference and _addresses(given) == reference]
     if same:
-        parts.append(f"{facts.some(tuple(same))} {'says' if len(same) == 1 else 'say'} the same")
+        parts.append(f"{phrases.some(tuple(same))} {'says' if len(same) == 1 else 'say'} the same")
     parts += [_server_words(server, given) for server, given in servers.items() if server not in same]
     decisive = [system] if system else answers
     failed = not any(o.addresses for o in decisive)
@@ -171,11 +171,11 @@ def _addresses(given: Sequence[DnsObservation]) -> frozenset[str]:
 def _server_words(server: str, given: Sequence[DnsObservation]) -> str:
     found = tuple(address for o in given for address in o.addresses)
     if found:
-        return f"{server} says {facts.some(found)}"
+        return f"{server} says {phrases.some(found)}"
     broken = next((o for o in given if o.failure), None)
     if broken is None or broken.failure is None:
         return f"{server}: no address"
-    return f"{server}: {facts.failure_words(broken.failure, broken.took_s)}"
+    return f"{server}: {phrases.failure_words(broken.failure, broken.took_s)}"
 
 
 def _tcp(here: Sequence[Observation]) -> _Shown:
@@ -209,7 +209,7 @@ def _tls(here: Sequence[Observation]) -> _Shown:
     shakes = [o for o in here if isinstance(o, TlsObservation)]
     main = next((o for o in shakes if o.purpose == "main"), shakes[0])
     if main.failure:
-        words = facts.failure_words(main.failure, main.took_s)
+        words = phrases.failure_words(main.failure, main.took_s)
         if main.not_tls:
             words += f'; answered "{main.not_tls[:40]}"'
     else:
@@ -235,17 +235,17 @@ def _chain(here: Sequence[Observation]) -> _Shown:
     chain = next((o for o in here if isinstance(o, ChainObservation)), None)
     if chain is None:
         return here[0].outcome == "failed", here[0].took_s, facts.describe(here[0])
-    parts = [f"{fault.kind}: {facts.common_name(fault.subject)}" for fault in chain.faults[:2]]
+    parts = [f"{fault.kind}: {phrases.common_name(fault.subject)}" for fault in chain.faults[:2]]
     if chain.failure and not parts:
-        parts.append(facts.failure_words(chain.failure, chain.took_s))
+        parts.append(phrases.failure_words(chain.failure, chain.took_s))
     if chain.elements:
         leaf, top = chain.elements[0], chain.elements[-1]
         told = {fault.subject for fault in chain.faults[:2]}
         if leaf.issuer not in told:
-            parts.append(f"issuer {facts.common_name(leaf.issuer)}")
+            parts.append(f"issuer {phrases.common_name(leaf.issuer)}")
         if top.self_signed and top.subject not in told | {leaf.subject, leaf.issuer}:
-            parts.append(f"root {facts.common_name(top.subject)}")
-        parts.append(facts.validity(leaf, chain.at or chain.started))
+            parts.append(f"root {phrases.common_name(top.subject)}")
+        parts.append(phrases.validity(leaf, chain.at or chain.started))
     return bool(chain.faults) or chain.outcome == "failed", chain.took_s, ", ".join(parts)
 
 
@@ -257,7 +257,7 @@ def _https(here: Sequence[Observation]) -> _Shown:
     if fetch.status is not None:
         parts.append(f"status {fetch.status}")
     if fetch.failure:
-        parts.append(facts.failure_words(fetch.failure, fetch.took_s))
+        parts.append(phrases.failure_words(fetch.failure, fetch.took_s))
     if fetch.first_byte_s is not None:
         parts.append(f"first byte {units.milliseconds(fetch.first_byte_s)}")
     server = facts.header(fetch.headers, "server")

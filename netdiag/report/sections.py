@@ -123,7 +123,8 @@ def _advice(page: Page, finding: Finding) -> None:
 
 def _to_do(page: Page, finding: Finding, indent: str) -> None:
     blamed = (_BLAME[finding.blame], _culprit(finding.culprit), ". ")
-    page.paragraph(("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy, first=indent)
+    parts = (("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy)
+    page.paragraph(*parts, first=indent, limit=DETAIL_LIMIT)  # a command that is cut would be worse than none
 
 
 def observed(page: Page, report: Report, shown: Collection[str] = (), most: int | None = None) -> None:

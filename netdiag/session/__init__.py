@@ -10,6 +10,7 @@ judgement.py   rules, verdict, report
 fleet.py       many targets at once
 helper.py      another process that takes a share of them
 captures.py    capture files instead of a live network
+certificates.py  certificate files, and what they name
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from netdiag.session.captures import CaptureAnalysis, analyze_capture, read_capture
+    from netdiag.session.certificates import CertificateOptions, check_certificates
     from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
     from netdiag.session.judgement import judge, rejudge
     from netdiag.session.options import Options
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CaptureAnalysis",
+    "CertificateOptions",
     "Options",
     "analyze_capture",
+    "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
     "judge",
@@ -40,6 +44,7 @@ __all__ = [
 #: Where each name lives. Reading a capture needs no probes, and probing no captures: each is imported when first used.
 _HOME = {
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "captures"),
+    **dict.fromkeys(("CertificateOptions", "check_certificates"), "certificates"),
     **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),
     **dict.fromkeys(("judge", "rejudge"), "judgement"),
     "Options": "options",
@@ -51,4 +56,5 @@ if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name f
     def __getattr__(name: str) -> Any:
         if name not in _HOME:
             raise AttributeError(f"module 'netdiag.session' has no attribute {name!r}")
-        return getattr(import_module(f"netdiag.session.{_HOME[name]}"), name)
+        value = globals()[name] = getattr(import_module(f"netdiag.session.{_HOME[name]}"), name)
+        return value

@@ -42,6 +42,7 @@ HEAVY: dict[str, set[str]] = {
     "rich": set(),
     "pypac": {"probes.proxy_selection"},
     "spnego": {"probes.proxy_auth"},
+    "ldap3": set(),
     "OpenSSL": {"probes.tls"},
 }
 

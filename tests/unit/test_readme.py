@@ -58,7 +58,7 @@ def test_each_option_named_exists(capsys):
     assert named - set(re.findall(r"--[a-z][a-z-]+", known)) - {"--version"} == set()
 
 
-@pytest.mark.parametrize("command", ["endpoint", "pcap"])
+@pytest.mark.parametrize("command", ["endpoint", "pcap", "cert"])
 def test_each_option_is_named(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])

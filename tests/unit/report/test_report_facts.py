@@ -14,7 +14,7 @@ from netdiag.model import (
     TcpObservation,
     TlsObservation,
 )
-from netdiag.report import facts
+from netdiag.report import facts, phrases
 from tests.unit.report import handmade
 
 
@@ -30,7 +30,7 @@ from tests.unit.report import handmade
     ],
 )
 def test_failure_words(failure, took_s, words):
-    assert facts.failure_words(failure, took_s) == words
+    assert phrases.failure_words(failure, took_s) == words
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_failure_words(failure, took_s, words):
     ],
 )
 def test_common_name(name, shown):
-    assert facts.common_name(name) == shown
+    assert phrases.common_name(name) == shown
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_common_name(name, shown):
     ],
 )
 def test_validity(at, shown):
-    assert facts.validity(handmade.LEAF, at) == shown
+    assert phrases.validity(handmade.LEAF, at) == shown
 
 
 def failed(kind, step="x", detail=""):

@@ -190,8 +190,10 @@ class Inquirer:
         if index and not self.asked and not self._about(element):
             detail = "no CRL and no OCSP answer about it was given"
             return ElementRevocation(element=index, subject=summary.subject, state="not-checked", detail=detail)
-        if failures and not came and all(failure == UNANSWERED for failure in failures):  # the run was ended before
-            detail = "its revocation services were not asked"
+        if (
+            failures and not came and any(map(_not_asked, failures))
+        ):  # nothing follows from a silence that was cut short
+            detail = "its revocation services were not asked to the end"
             return ElementRevocation(element=index, subject=summary.subject, state="not-checked", detail=detail)
         if failures and not came:
             detail = "; ".join(dict.fromkeys(failure.detail or failure.kind for failure in failures))
@@ -210,6 +212,11 @@ class Inquirer:
         }
         unreadable = any(isinstance(response, Unreadable) for response in given)
         return unreadable or element.serial in numbers or any(isinstance(key, int) for key in self.evidence.crls)
+
+
+def _not_asked(failure: Failure) -> bool:
+    """Nobody asked, or the user ended it before an answer could come."""
+    return failure == UNANSWERED or failure.kind == "cancelled"
 
 
 @dataclass(frozen=True)

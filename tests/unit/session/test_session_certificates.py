@@ -169,7 +169,7 @@ def test_a_pfx_tells_of_its_key(tmp_path):
 
 def test_progress_and_cancelling(tmp_path):
     path, told, cancel = tmp_path / "leaf.pem", [], threading.Event()
-    path.write_bytes(LEAF.pem)
+    path.write_bytes(LEAF.pem + SUB.pem)
 
     def progress(words: str, done: int, total: int) -> None:
         told.append((words, done, total))
@@ -183,6 +183,23 @@ def test_progress_and_cancelling(tmp_path):
     assert told == [("fetching", 0, 1)]
     assert {status for _, status, _ in urls(report)} <= {"verified", "failed"}
     assert (report.verdict.status, ids(report)) == ("inconclusive", [])
+
+
+def test_nothing_follows_from_a_silence_that_was_cut_short(tmp_path):
+    path, over, cancel = tmp_path / "leaf.pem", threading.Event(), threading.Event()
+    path.write_bytes(make(HOST, SUB, hosts=[HOST], extra=CRL).pem + SUB.pem)
+
+    def react(_: Asked) -> bytes:
+        cancel.set()  # the user has had enough while the server thinks
+        over.wait(30)
+        return answer()
+
+    with Web(react) as web:
+        options = CertificateOptions(trust=store(ROOT), at=AT, cache=False)
+        report = check_certificates([str(path)], options, machine=machine({"pki.test:80": web}), cancel=cancel)
+        over.set()
+    assert (report.verdict.status, ids(report)) == ("inconclusive", [])
+    assert {state.state for state in chain(report).revocation} == {"not-checked"}
 
 
 @pytest.mark.parametrize("option", ["crls", "ocsp"])

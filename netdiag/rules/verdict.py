@@ -65,7 +65,9 @@ def conclude_capture(seen: Seen, findings: Sequence[Finding], *, whole: bool = T
     return Verdict(status="healthy", finding=None, blame=None, summary=_all_well(capture, lookups))
 
 
-def conclude_certificates(seen: Seen, findings: Sequence[Finding], *, whole: bool = True) -> Verdict:
+def conclude_certificates(
+    seen: Seen, findings: Sequence[Finding], *, whole: bool = True, not_run: Sequence[NotRun] = ()
+) -> Verdict:
     """The verdict over certificate files. ``whole`` is False when their judging was not completed."""
     worst = findings[0] if findings else None
     chains = seen.of(ChainObservation)
@@ -78,7 +80,12 @@ def conclude_certificates(seen: Seen, findings: Sequence[Finding], *, whole: boo
         return Verdict(status="inconclusive", finding=None, blame=None, summary=summary)
     if worst is not None and worst.severity is Severity.WARNING:
         return _caused("impaired", worst)
-    return Verdict(status="healthy", finding=None, blame=None, summary=_all_valid(chains))
+    return Verdict(
+        status="healthy",
+        finding=None,
+        blame=None,
+        summary="; ".join([_all_valid(chains), *(entry.reason for entry in not_run)]),
+    )
 
 
 def _all_valid(chains: Sequence[ChainObservation]) -> str:

@@ -22,6 +22,7 @@ from netdiag.model import (
     ChainPurpose,
     Failure,
     KeyObservation,
+    NotRun,
     Report,
     RetrievalObservation,
     Target,
@@ -40,8 +41,8 @@ if TYPE_CHECKING:
     from netdiag.probes.machine import Machine
     from netdiag.probes.retrieval import Fetched, Retriever
 
-#: Certificates of one command that are verified; a file with more is a collection, not somebody's certificate.
-MAX_LEAVES = 50
+#: Certificates of one command that are verified: a whole store of roots has about 150.
+MAX_LEAVES = 200
 #: All retrievals of one certificate together, in seconds: a person waits in front of it.
 RETRIEVAL_LIMIT_S = 55.0
 #: Bytes of a random nonce (RFC 9654 §2.1 suggests 32).
@@ -110,6 +111,7 @@ def check_certificates(
         started=started,
         took_s=time.monotonic() - clock,
         observations=observations,
+        not_run=tuple(desk.not_run),
         internal_errors=(*desk.errors, *errors),
         interrupted=desk.cancel.is_set(),
     )
@@ -140,6 +142,8 @@ class _Desk:
     cancel: threading.Event
     #: Bugs of netdiag that cost one retrieval each.
     errors: list[str] = field(default_factory=list)
+    #: What was left out, and why.
+    not_run: list[NotRun] = field(default_factory=list)
     _retriever: Retriever | None = None
 
     def observe(self, intakes: Sequence[Intake]) -> Iterator[AnyObservation]:
@@ -151,6 +155,10 @@ class _Desk:
         store = self._store()
         crls = [*(crl for intake in intakes for crl in intake.crls), *map(_crl, self.options.crls)]
         responses = [*map(_response, self.options.ocsp)]
+        if (more := len(found.leaves) - MAX_LEAVES) > 0:
+            self.not_run.append(
+                NotRun(rung="chain", reason=f"{more} more certificates are not verified: too many at once")
+            )
         for number, leaf in enumerate(found.leaves[:MAX_LEAVES]):
             identifier = f"chain.{number + 1}" if number else "chain"
             yield from self._chain(identifier, leaf, helpers, store, crls, responses)

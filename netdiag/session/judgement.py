@@ -99,6 +99,7 @@ def judge_certificates(
     started: float,
     took_s: float,
     observations: tuple[AnyObservation, ...],
+    not_run: tuple[NotRun, ...] = (),
     internal_errors: tuple[str, ...] = (),
     interrupted: bool = False,
 ) -> Report:
@@ -115,9 +116,10 @@ def judge_certificates(
         target=target,
         started=started,
         took_s=took_s,
-        verdict=conclude_certificates(seen, found, whole=not errors and not interrupted),
+        verdict=conclude_certificates(seen, found, whole=not errors and not interrupted, not_run=not_run),
         findings=found,
         observations=observations,
+        not_run=not_run,
         internal_errors=tuple(errors),
     )
 
@@ -129,7 +131,7 @@ def rejudge(report: Report) -> Report:
     seen = Seen(report.target, report.route, report.observations)
     found = findings(seen)
     if report.command == "cert":
-        verdict = conclude_certificates(seen, found, whole=not report.internal_errors)
+        verdict = conclude_certificates(seen, found, whole=not report.internal_errors, not_run=report.not_run)
         return msgspec.structs.replace(report, findings=found, verdict=verdict)
     if seen.of(CaptureObservation):
         verdict = conclude_capture(seen, found, whole=not report.internal_errors)

@@ -154,6 +154,14 @@ def test_several_leaves_are_verified_each(tmp_path):
     assert ids(report) == ["chain.expired"]
 
 
+def test_what_is_left_out_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "MAX_LEAVES", 1)
+    report = check(tmp_path, LEAF.pem + SUB.pem + leaf().pem + leaf().pem, fetch=False)
+    assert [entry.reason for entry in report.not_run] == ["2 more certificates are not verified: too many at once"]
+    assert report.verdict.summary.endswith("; 2 more certificates are not verified: too many at once")
+    assert rejudge(report) == report
+
+
 def test_a_pfx_tells_of_its_key(tmp_path):
     report = check(
         tmp_path,

@@ -287,10 +287,9 @@ def _list_retrieval(
     came = answers.get(request, UNANSWERED)
     if isinstance(came, Failure) or answer is None:
         detail = (came.detail or came.kind) if isinstance(came, Failure) else ""
-        # A scheme that nobody retrieves says nothing about the network.
-        never: UrlStatus = "unsupported" if isinstance(came, Failure) and came.step == "scheme" else "failed"
-        return Retrieval(fetch=request, element=index, subject=subject, status=never, detail=detail)
-    status: UrlStatus = "revoked" if answer.state == "revoked" else answer.status
+        status = _failed(came) if isinstance(came, Failure) else "failed"
+        return Retrieval(fetch=request, element=index, subject=subject, status=status, detail=detail)
+    status = "revoked" if answer.state == "revoked" else answer.status
     return Retrieval(
         fetch=request,
         element=index,
@@ -301,6 +300,11 @@ def _list_retrieval(
         this_update=answer.this_update,
         next_update=answer.next_update,
     )
+
+
+def _failed(failure: Failure) -> UrlStatus:
+    """A URL that nobody retrieves from here says nothing about the network."""
+    return "unsupported" if failure.step == "scheme" else "failed"
 
 
 def _issuer_retrieval(
@@ -316,7 +320,7 @@ def _issuer_retrieval(
         return result("unsupported", "an issuer's certificate is fetched over http: or ldap: only (RFC 5280 §4.2.2.1)")
     answer = answers.get(request, UNANSWERED)
     if isinstance(answer, Failure):
-        return result("failed", answer.detail or answer.kind)
+        return result(_failed(answer), answer.detail or answer.kind)
     came = issuers_in(answer)
     if not came:
         return result("unusable", _not_certificates(answer))

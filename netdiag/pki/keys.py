@@ -15,14 +15,17 @@ from netdiag.pki.private import HeldKey, public_half_of
 def key_observation(intake: Intake, leaf: Facts, *, id: str, path: str) -> KeyObservation | None:  # noqa: A002
     """What is known of the key of ``leaf``, a certificate of ``intake``; ``path`` is the file's name for the report.
 
-    None where the file's keys belong to its other certificates, so that this one stands there for company.
+    None where the file's keys belong to other end-entity certificates of it, so that this one stands there for company.
+    A key of its authority does not count: with that alone no server can use the file.
     """
     own = public_half_of(leaf)
     key = next((key for key in intake.keys if key.public_key == own), None)
     matches = key is not None
     if key is None and intake.keys:
-        key = _stray(intake)
-        if key is None:
+        read = [found for found in map(facts.read, intake.certificates) if isinstance(found, Facts)]
+        owners = {public_half_of(found): found for found in read}
+        key = next((key for key in intake.keys if key.public_key not in owners), None)
+        if key is None and not all(owners[key.public_key].is_ca for key in intake.keys):
             return None
     known = key or HeldKey()
     summary = leaf.summary
@@ -44,13 +47,6 @@ def key_observation(intake: Intake, leaf: Facts, *, id: str, path: str) -> KeyOb
         key_usage=summary.key_usage,
         names=_names(leaf),
     )
-
-
-def _stray(intake: Intake) -> HeldKey | None:
-    """A key of the file that belongs to none of its certificates."""
-    read = [facts.read(der) for der in intake.certificates]
-    others = {public_half_of(found) for found in read if isinstance(found, Facts)}
-    return next((key for key in intake.keys if key.public_key not in others), None)
 
 
 def _names(leaf: Facts) -> tuple[str, ...]:

@@ -48,7 +48,7 @@ _REMARK_S = 1.0
 class Fetched(NamedTuple):
     """What became of one ``Fetch``. ``answer`` is never empty bytes.
 
-    A failure's ``step`` is "url" (not usable), "scheme" (never retrieved), "select" (proxy settings), "lookup",
+    A failure's ``step`` is "url" (not usable), "scheme" (nobody retrieves it), "select" (proxy settings), "lookup",
     "connect", "handshake", "verify", "CONNECT" and "socks-..." (a proxy), "fetch", "redirect", "bind" or "search".
     """
 

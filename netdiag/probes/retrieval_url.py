@@ -1,7 +1,7 @@
 """A URL that a certificate or a redirect names -> the place to go to.
 
 Contract: pure, and the text is hostile. What is no usable URL raises ``FailedError`` with the step "url"; one whose
-scheme is never retrieved, with the step "scheme".
+scheme is never retrieved, or an LDAP one without a host, with the step "scheme".
 """
 
 from __future__ import annotations
@@ -88,7 +88,9 @@ def _place(scheme: str, text: str) -> Place:
         raise ValueError("it holds credentials, and netdiag sends none to a server")
     if not parts.hostname:
         if scheme in ("ldap", "ldaps"):  # CryptoAPI then asks the domain controller of the machine's own domain
-            raise ValueError("it names no host: only a machine of that domain can ask its domain controller")
+            raise FailedError(
+                "unknown", "scheme", "it names no host: only a machine of that domain can ask its domain controller"
+            )
         raise ValueError("it names no host")
     port = PORTS[scheme] if parts.port is None else parts.port
     if port == 0:

@@ -186,13 +186,14 @@ def _unreachable(
     summary: str,
 ) -> Hit:
     """A hit about addresses that gave nothing: whose business that is, and what has to be opened."""
-    first = next((o for o in failed if o.failure), None)
+    tried = [o for o in failed if o.status != "unsupported"] or failed  # one that nobody asks blocks nothing
+    first = next((o for o in tried if o.failure), None)
     kind = first.failure.kind if first and first.failure else "unknown"
     proxy = first.proxy if first else ""
     blame: Blame = "proxy" if proxy and kind == "web-page" else _BLAME.get(kind, "certificate-authority")
-    hosts = list(dict.fromkeys(_place(o.url) for o in failed))
+    hosts = list(dict.fromkeys(_place(o.url) for o in tried))
     remedy = (
-        _remedy(chain, failed, kind, blame)
+        _remedy(chain, tried, kind, blame)
         if hosts
         else "Give netdiag the revocation list with --crl, or let it retrieve (without --no-fetch)."
     )
@@ -221,6 +222,11 @@ def _remedy(chain: ChainObservation, failed: Sequence[RetrievalObservation], kin
         )
     if blame == "proxy":
         return f"Have the proxy {proxy} allow {places}{' without a login' if kind == 'proxy-authentication' else ''}."
+    if first.status == "unsupported":
+        return (
+            f"Have {_issuers(chain, failed)} name an HTTP address too, which every machine can reach. To check "
+            "now, give netdiag the revocation list with --crl."
+        )
     if blame == "certificate-authority":
         urls = _several([o.url for o in failed])
         return f"Have {_issuers(chain, failed)} serve {urls} again, or issue anew with addresses that work."

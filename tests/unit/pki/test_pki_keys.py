@@ -75,6 +75,13 @@ def test_one_key_for_two_certificates():
     assert observed(data + OTHER.key_pem, OTHER).matches
 
 
+def test_only_the_key_of_its_authority():
+    found = observed(pfx(cert_bag(LEAF), cert_bag(ROOT), key_bag(ROOT.key)))
+    assert (found.present, found.matches, found.key) == (False, False, "")
+    assert observed(LEAF.pem + ROOT.pem + ROOT.key_pem + OTHER.pem + OTHER.key_pem) is None
+    assert observed(LEAF.pem + LEAF.key_pem + ROOT.pem + ROOT.key_pem).matches
+
+
 def test_a_key_that_cannot_be_opened():
     locked = LEAF.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")

@@ -105,6 +105,39 @@ def test_what_is_served_decides(tmp_path, served, expected):
     assert report.verdict.status == "failed"
 
 
+ACTIVE_DIRECTORY = "ldap:///CN=CA,DC=contoso?certificateRevocationList"
+
+
+def test_an_issuer_in_active_directory_is_not_unreachable(tmp_path):
+    bare = leaf(aia=[ACTIVE_DIRECTORY])
+    with serving() as web:
+        report = check(tmp_path, bare.pem + SUB.pem, web=web)
+    assert urls(report)[0] == ("aia", "unsupported", 0)
+    assert (report.verdict.status, ids(report)) == ("healthy", [])
+
+
+@pytest.mark.parametrize(
+    ("also", "culprit", "remedy"),
+    [
+        ((), ACTIVE_DIRECTORY, "Have Contoso Issuing CA name an HTTP address too"),
+        (
+            (uri(CA.format("gone.crl")),),
+            "pki.test port 80",
+            "Have Contoso Issuing CA serve http://pki.test/gone.crl again",
+        ),
+    ],
+)
+def test_a_list_in_active_directory(tmp_path, also, culprit, remedy):
+    """What only a machine of the domain can ask hides no address that was tried."""
+    bare = leaf(extra=points(point(full_name=[uri(ACTIVE_DIRECTORY), *also])))
+    with serving() as web:
+        report = check(tmp_path, bare.pem, web=web)
+    assert ids(report) == ["chain.revocation-offline"]
+    (found,) = report.findings
+    assert (found.culprit.name, found.blame) == (culprit, "certificate-authority")
+    assert found.remedy.startswith(remedy)
+
+
 def test_ocsp_is_asked(tmp_path):
     from cryptography import x509
 

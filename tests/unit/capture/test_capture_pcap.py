@@ -253,6 +253,14 @@ def test_lanes_find_what_one_walk_finds(patch, shape, lengths, guesses):
     assert lanes(patch, data, shape, guess) == truth
 
 
+def test_damage_in_the_third_record_can_make_it_nokia(read):
+    """As in Wireshark ("Nokia tcpdump - pcap"): with headers of 20 bytes nothing is wrong until the file ends."""
+    content = bytearray(pcap_header() + b"".join(record(b"\xee" * size, at=(START, 5)) for size in (1, 96, 0)))
+    content[164] = 1  # the third record's captured length
+    packets, _ = read(bytes(content))
+    assert [packet.data for packet in packets[:2]] == [bytes(content[44:45]), bytes(content[65:161])]
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.data())
 def test_damaged_files_end_where_the_slow_reader_ends(tmp_path_factory, patch, data):
@@ -262,8 +270,9 @@ def test_damaged_files_end_where_the_slow_reader_ends(tmp_path_factory, patch, d
         pcap_header(order, data.draw(st.sampled_from([0xA1B2C3D4, 0xA1B23C4D])))
         + b"".join(record(b"\xee" * size, order=order, at=(START, 5)) for size in sizes)
     )
+    decisive = max(120, 24 + sum(16 + size for size in sizes[:3]))
     for at, value in data.draw(st.lists(st.tuples(st.integers(24, 30_000), st.integers(0, 255)), max_size=4)):
-        if at < len(content) and not 24 <= at < 120:  # the first records decide upon the variant
+        if decisive <= at < len(content):  # the first records decide upon the variant
             content[at] = value
     del content[24 + data.draw(st.integers(0, 60_000)) :]
     path = tmp_path_factory.getbasetemp() / "damaged.pcap"

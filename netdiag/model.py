@@ -942,6 +942,92 @@ class AlignmentObservation(Observation, tag="alignment", frozen=True, kw_only=Tr
     routers: int | None = None
 
 
+#: What a probe of a trace tests: the port's own SYN; data inside a connection that was opened before; or, for how far
+#: away the host is, a UDP datagram to a port that nobody listens on.
+TraceMode = Literal["syn", "data", "udp"]
+
+#: What came back for one probe. "hop": its TTL ended there (ICMP time exceeded). "open": the port accepts. "refused": a
+#: reset, or for UDP the host's own "port unreachable", which shows that the host was reached. "reset", "closed" and
+#: "data" end a probe inside a connection: a reset, a FIN, an answer. "unreachable" and "prohibited" are ICMP errors.
+#: "unsent": the system would not send it. "none": nothing at all.
+TraceAnswer = Literal["none", "hop", "open", "refused", "reset", "closed", "data", "unreachable", "prohibited", "unsent"]
+
+
+class TraceReply(Struct, frozen=True, kw_only=True):
+    """What came of one probe that was sent with a limited TTL."""
+
+    answer: TraceAnswer
+    #: Who sent the ICMP error; empty where no ICMP error came, or the system does not tell whose it is.
+    address: str = ""
+    rtt_ms: float | None = None
+    icmp: IcmpError | None = None
+    #: The TTL that the answer arrived with, where packets could be seen.
+    ttl: int | None = None
+    flow: Flow | None = None
+
+
+class TraceHop(Struct, frozen=True, kw_only=True):
+    """What came of the probes with one TTL, in the order sent. TTL 1 reaches the first router, and dies there."""
+
+    ttl: int
+    replies: tuple[TraceReply, ...]
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """The routers at this distance; several where packets take several ways (ECMP)."""
+        return tuple(dict.fromkeys(r.address for r in self.replies if r.answer == "hop" and r.address))
+
+    @property
+    def answer(self) -> TraceAnswer:
+        """The most telling answer: one that ends the trace, else a router's, else none."""
+        answers = [reply.answer for reply in self.replies]
+        return next((a for a in answers if a not in ("hop", "none")), "hop" if "hop" in answers else "none")
+
+
+class TraceObservation(Observation, tag="trace", frozen=True, kw_only=True):
+    """A traceroute to one port: probes with growing TTL, and what answered each.
+
+    ``failure`` is set unless the target answered as it should ("open", "data"; for UDP "refused").
+    """
+
+    address: str
+    port: int
+    peer: Literal["target", "proxy"] = "target"
+    mode: TraceMode = "syn"
+    #: How it was done: ordinary sockets that tell of ICMP errors (Linux IP_RECVERR), or packets made by hand.
+    method: Literal["sockets", "raw"] = "sockets"
+    #: Inside a connection: what was sent. The name in a ClientHello, and the number of bytes.
+    server_name: str = ""
+    sent_bytes: int = 0
+    #: By TTL from 1 on, without gaps, up to the first that did not end on the way.
+    hops: tuple[TraceHop, ...] = ()
+    #: The names of addresses by reverse DNS: ("10.0.0.1", "gw.contoso.test").
+    names: tuple[tuple[str, str], ...] = ()
+    #: What ended it, and the first TTL that had this end: with "open", how many hops away the server is.
+    answer: TraceAnswer = "none"
+    distance: int | None = None
+    #: What could not be observed, and what would be needed for it, a sentence each.
+    limits: tuple[str, ...] = ()
+
+
+class WireObservation(Observation, tag="wire", frozen=True, kw_only=True):
+    """The capture that a run made of its own packets. "not-run": it had no right to, ``limits`` says what is missing.
+
+    The connections in it are ``ConnectionObservation`` and ``ResetObservation`` with this one as ancestor, as far as
+    they failed. Frame numbers are those of ``path``, if the packets were kept.
+    """
+
+    #: The file that holds the packets; empty where they were not kept.
+    path: str = ""
+    method: Literal["", "af-packet", "scapy"] = ""
+    packets: int = 0
+    #: Packets that the system could not hand over in time: then what is missing proves nothing.
+    dropped: int = 0
+    interfaces: tuple[str, ...] = ()
+    #: What could not be observed, and what would be needed for it, a sentence each.
+    limits: tuple[str, ...] = ()
+
+
 AnyObservation = (
     CaptureObservation
     | ServiceObservation
@@ -949,8 +1035,10 @@ AnyObservation = (
     | ResetObservation
     | AlignmentObservation
     | AlignedObservation
+    | WireObservation
     | DnsObservation
     | TcpObservation
+    | TraceObservation
     | ProxySelection
     | ProxyObservation
     | NodeObservation
@@ -969,9 +1057,11 @@ RUNG_OF: dict[type[Observation], Rung] = {
     ResetObservation: "tcp",
     AlignmentObservation: "machine",
     AlignedObservation: "tcp",
+    WireObservation: "tcp",
     ProxySelection: "machine",
     DnsObservation: "dns",
     TcpObservation: "tcp",
+    TraceObservation: "tcp",
     ProxyObservation: "proxy",
     NodeObservation: "tls",
     TlsObservation: "tls",

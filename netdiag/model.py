@@ -950,7 +950,9 @@ TraceMode = Literal["syn", "data", "udp"]
 #: reset, or for UDP the host's own "port unreachable", which shows that the host was reached. "reset", "closed" and
 #: "data" end a probe inside a connection: a reset, a FIN, an answer. "unreachable" and "prohibited" are ICMP errors.
 #: "unsent": the system would not send it. "none": nothing at all.
-TraceAnswer = Literal["none", "hop", "open", "refused", "reset", "closed", "data", "unreachable", "prohibited", "unsent"]
+TraceAnswer = Literal[
+    "none", "hop", "open", "refused", "reset", "closed", "data", "unreachable", "prohibited", "unsent"
+]
 
 
 class TraceReply(Struct, frozen=True, kw_only=True):

@@ -43,12 +43,17 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--verbose", action="store_true", help="all evidence in full: records, certificates, headers")
 
 
-def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
-    """How to reach anything; the group, for more of the kind."""
-    group = parser.add_argument_group(title)
+def add_timeout(group: argparse._ArgumentGroup) -> None:
+    """--timeout."""
     group.add_argument(
         "--timeout", type=_timeout, default=8.0, metavar="SECONDS", help="bound of each network wait (default: 8)"
     )
+
+
+def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """How to reach anything; the group, for more of the kind."""
+    group = parser.add_argument_group(title)
+    add_timeout(group)
     group.add_argument(
         "--proxy",
         default="system",

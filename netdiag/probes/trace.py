@@ -48,6 +48,8 @@ UDP_PORT = 33434
 _PATIENCE_RATIO = 10.0
 #: ... but routers answer when they have nothing better to do.
 _LEAST_PATIENCE_S = 0.3
+#: How often a wait looks whether it is still wanted.
+_TICK_S = 0.1
 
 #: Time exceeded in transit, by IP version: type and code (RFC 792, RFC 4443 §3.3).
 TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
@@ -375,7 +377,7 @@ class Trace:
     def _patience(self) -> float:
         waiting = [self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
         until = min(waiting, default=0.0) - time.monotonic()
-        return max(0.0, min(until, self.deadline.remaining()))
+        return max(0.0, min(until, self.deadline.remaining(), _TICK_S))
 
     def _give_up(self, selector: selectors.BaseSelector) -> None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netdiag.model import Report, TraceMode, TraceObservation, WireObservation, authority
+from netdiag.model import Report, TraceMode, authority
 from netdiag.report import arithmetic, sections, trace_facts
 from netdiag.report.hops import End, Path, Row, paths
 from netdiag.report.page import Page
@@ -39,13 +39,6 @@ def section(page: Page, report: Report) -> None:
         _Drawing(page, path, folded=not page.layout.verbose and report.command != "trace").draw()
         for line in arithmetic.lines(report, path):
             _sentence(page, line)
-
-
-def limits(page: Page, report: Report) -> None:
-    """What could not be observed, and what it would take."""
-    kinds = (TraceObservation, WireObservation)
-    for limit in dict.fromkeys(limit for o in report.observations if isinstance(o, kinds) for limit in o.limits):
-        page.paragraph((limit, "dim"), first="  i ")
 
 
 def _sentence(page: Page, line: str) -> None:

@@ -34,8 +34,6 @@ def _packets_and_hops(page: Page, report: Report) -> set[str]:
         from netdiag.report import path
 
         path.section(page, report)
-        path.limits(page, report)
-        drawn |= {o.id for o in report.observations if isinstance(o, WireObservation) and o.outcome == "not-run"}
     if captured:
         from netdiag.report import packets
 
@@ -45,6 +43,13 @@ def _packets_and_hops(page: Page, report: Report) -> set[str]:
             for o in report.observations
             if isinstance(o, ResetObservation) or (isinstance(o, ConnectionObservation) and o.segments)
         }
+    limited = (TraceObservation, WireObservation)
+    limits = dict.fromkeys(limit for o in report.observations if isinstance(o, limited) for limit in o.limits)
+    if drawn and limits:
+        page.blank()
+        for limit in limits:
+            page.paragraph((limit, "dim"), first="  i ")
+        drawn |= {o.id for o in report.observations if isinstance(o, WireObservation) and o.outcome == "not-run"}
     return drawn
 
 

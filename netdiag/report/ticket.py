@@ -67,6 +67,11 @@ class _Note:
             if len(found) > most:
                 self.line(f"and {len(found) - most:,} more", first="  ")
 
+    def made(self, text: str) -> None:
+        """The last line."""
+        self._page.blank()
+        self.line(text, first="Made by ", rest="")
+
     def finish(self) -> str:
         """The text."""
         return self._page.finish()
@@ -89,10 +94,9 @@ def _write(note: _Note, report: Report, root: Finding) -> None:
     note.subject(fill(words.subject, filled))
     note.section("What fails", [root.summary])
     note.section("Who talks to whom", case.parties())
-    moments = case.moments()
-    note.section("When (UTC)", moments, most=_LINES + 2)
+    note.section("When (UTC)", case.moments(), most=_LINES + 2)
     note.section("Where", case.where(), most=_LINES + 2)
-    note.section("Why we think so", [_sentence(detail) for detail in root.details], most=_DETAILS)
+    note.section("Reasons, and how sure it is", [_sentence(detail) for detail in root.details], most=_DETAILS)
     note.section("What else it could be", [_sentence(fill(words.otherwise, filled))])
     look_for = fill(words.look_for, filled)
     note.section("What to look for", [_sentence(look_for[:1].upper() + look_for[1:])])
@@ -100,8 +104,7 @@ def _write(note: _Note, report: Report, root: Finding) -> None:
     note.section("How to verify afterwards", list(_verify(report, filled)))
     others = [f for f in report.findings if f is not root and f.severity != "info"]
     note.section("Found as well", [f"{f.id}: {f.summary}" for f in others], most=3)
-    made = f"netdiag {report.tool.version}, {units.moment(report.started)}"
-    note.section(f"{root.id} ({root.severity}), by {made}", [f"netdiag explain {root.id}"])
+    note.made(f"netdiag {report.tool.version}, {units.moment(report.started)}. Finding: {root.id} ({root.severity}).")
 
 
 def _sentence(text: str) -> str:
@@ -111,8 +114,7 @@ def _sentence(text: str) -> str:
 def _verify(report: Report, filled: Facts) -> Iterator[str]:
     """The command, on the machine that had the trouble."""
     target = report.target
-    on = "this machine" if target.scheme != "file" else filled.client
-    where = "on this machine" if on == "this machine" else f"on {on}"
+    where = f"on {filled.client}"
     place, command = target.authority, report.command
     if target.scheme == "file":
         place, command = filled.target, "endpoint"

@@ -6,6 +6,7 @@ Contract: as facts.py: pure, judges nothing, and the strings hold untrusted text
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from urllib.parse import urlsplit
 
 from netdiag.model import (
@@ -26,7 +27,7 @@ from netdiag.model import (
     WireObservation,
     authority,
 )
-from netdiag.report import arithmetic, facts, units
+from netdiag.report import arithmetic, facts, phrases, units
 from netdiag.report.hops import Path, paths
 from netdiag.report.ticket_words import Facts
 
@@ -60,9 +61,10 @@ class Case:
         report = self._report
         flow = next((o.flow for o in self._evidence if o.flow is not None), None)
         place = next((o for o in self._evidence if isinstance(o, TcpObservation | TlsObservation)), None)
-        client = flow.client if flow else self._path.client if self._path else ""
         server = flow.server if flow else place.address if place else report.target.host
         port = flow.server_port if flow else place.port if place else report.target.port
+        if report.route == "proxy" and self._finding.id.startswith("tls."):  # the connection goes to the proxy
+            port = report.target.port
         sni = self._server_name()
         name = report.target.host or sni or server
         selection = next((o for o in report.observations if isinstance(o, ProxySelection) and o.proxies), None)
@@ -72,29 +74,37 @@ class Case:
             target=report.target.authority if report.target.host else authority(name, port),
             name=name,
             port=port,
-            client=client or "this machine",
+            client=self._client() or "this machine",
             server=server or name,
             device=self._device(),
+            brief=self._device(named=False),
             protocol="TLS" if sni else "TCP",
             naming=f" that names {sni}" if sni else "",
             proxy=_without_scheme(proxies[0]) if proxies else "the proxy",
         )
+
+    def _client(self) -> str:
+        flows = (o.flow.client for o in self._evidence if o.flow is not None)
+        return next(flows, self._path.client if self._path else "")
 
     def _server_name(self) -> str:
         """The name that the client had sent before it was cut off."""
         kinds = (TlsObservation, ResetObservation, TraceObservation)
         return next((o.server_name for o in self._evidence if isinstance(o, kinds) and o.server_name), "")
 
-    def _device(self) -> str:
+    def _device(self, *, named: bool = True) -> str:
         culprit = self._finding.culprit or Culprit()
         address = culprit.address
         if not address and culprit.hop is not None and self._path is not None:
             address = self._path.at(culprit.hop)
         name = self._path.names.get(address, "") if self._path else ""
-        who = ", ".join(dict.fromkeys(word for word in (address, name or culprit.name) if word))
+        known = (address, name or culprit.name) if named or not address else (address,)
+        who = ", ".join(dict.fromkeys(word for word in known if word))
         if culprit.hop is not None:
             return f"hop {culprit.hop} ({who})" if who else f"hop {culprit.hop}"
-        return who or "the firewalls on the path"
+        if not who and self._finding.blame == "this-machine":
+            return self._client() or "this machine"
+        return who or "the firewall on the path"
 
     def parties(self) -> list[str]:
         """The five-tuples, the names asked for, the questions to name servers and proxies."""
@@ -116,11 +126,15 @@ class Case:
         full = {line.partition(" -> ")[2] for line in found if not line.startswith("this machine")}
         found = [line for line in found if not line.startswith("this machine") or line.partition(" -> ")[2] not in full]
         named = self._server_name()
+        client = self._client()
+        if client and self._report.target.scheme != "file":
+            found.append(f'"This machine" is {client}')
         return [*([f"TLS server name (SNI): {named}"] if named else []), *found]
 
     def moments(self) -> list[str]:
         """When the packets that matter came, or the attempts ended; with frames where packets were kept."""
-        found = sorted({moment for o in self._evidence for moment in self._moments_of(o) if moment[0] > 0})
+        all_moments = dict.fromkeys(moment for o in self._evidence for moment in self._moments_of(o) if moment[0] > 0)
+        found = sorted(all_moments, key=itemgetter(0))
         files = list(dict.fromkeys(file for _, _, file in found if file))
         lines = [f"{units.moment(at, 3).removesuffix(' UTC')}  {said}" for at, said, _ in found]
         if not lines:
@@ -135,7 +149,7 @@ class Case:
 
         if isinstance(o, ResetObservation):
             if o.provoked_by is not None:
-                words = f"the last data before it, {units.counted(o.provoked_by.length, 'byte')}"
+                words = f"data before it, {units.counted(o.provoked_by.length, 'byte')}"
                 yield o.provoked_by.at, words + frame(o.provoked_by.frame), file
             for segment in o.resets[:1]:
                 yield segment.at, f"reset with the {o.claimed}'s address{frame(segment.frame)}", file
@@ -146,8 +160,23 @@ class Case:
             if o.connection.icmp:
                 yield o.connection.started, f"ICMP: {o.connection.icmp}", file
         elif o.outcome == "failed" and o.started and not isinstance(o, TraceObservation):
-            ended = o.started + (0 if o.source == "capture" else o.took_s)
-            yield ended, facts.describe(o, self._report.target.host), ""
+            yield from self._attempt(o)
+
+    def _attempt(self, o: AnyObservation) -> Iterator[tuple[float, str, str]]:
+        """When it ended; of one that nothing answered, when it began, too: a log shows its SYN."""
+        if any(isinstance(other, ResetObservation) and other.flow == o.flow for other in self._evidence):
+            return  # the packets themselves are known
+        if o.failure is not None and o.failure.kind == "no-answer" and self._finding.id != "dns.no-address":
+            return  # a name without an address of one family is the usual case
+        said = facts.describe(o, self._report.target.host)
+        if isinstance(o, TlsObservation) and o.failure is not None:
+            said = f"TLS handshake: {phrases.failure_words(o.failure, o.took_s)}"
+        if o.source == "capture":
+            yield o.started, said, ""
+            return
+        if isinstance(o, TcpObservation) and o.failure is not None and o.failure.kind == "timeout":
+            yield o.started, f"the first SYN to {authority(o.address, o.port)}", ""
+        yield o.started + o.took_s, said, ""
 
     def _file(self, o: AnyObservation) -> str:
         """The capture that holds its packets; empty where none was kept."""

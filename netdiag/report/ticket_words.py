@@ -28,6 +28,8 @@ class Facts(NamedTuple):
     server: str
     #: "hop 4 (10.77.3.2)", or what else is known of who did it.
     device: str
+    #: The same without its name.
+    brief: str
     #: "TLS" or "TCP"; " that names HOST" where it came after the name was seen.
     protocol: str
     naming: str
@@ -41,33 +43,33 @@ _RESETS = (
 
 _WORDS: dict[str, Words] = {
     "tcp.reset-by-path-device": Words(
-        "{device} resets {protocol} to {target}",
+        "{brief} resets {protocol} to {name}",
         "on {device}: " + _RESETS,
         "A TTL can be copied, and what stands in front of the server, such as a load balancer, answers in its place.",
     ),
     "tcp.reset-by-server": Words(
-        "{server} resets {protocol} to {target}",
+        "{server} resets {protocol} to {name}",
         "in the log of {server} and of a load balancer in front of it: why it closes these connections. A firewall is "
         "concerned only if it answers in the server's place at the same distance (SYN proxy, load balancer)",
         "A device directly in front of the server cannot be told from it by TTL.",
     ),
     "tcp.reset-by-client": Words(
-        "{client} itself ends connections to {target}",
+        "{client} itself ends connections to {name}",
         "in the log of the application on {client}: why it gave up",
         "Many programs close with a reset on purpose.",
     ),
     "tcp.reset-origin-unknown": Words(
-        "{protocol} to {target} is reset, by whom is open",
+        "{protocol} to {name} is reset, unclear by whom",
         "on each firewall and proxy between {client} and {server}: " + _RESETS + "; an idle timeout that resets",
         "The server, or what stands in front of it, may have sent it.",
     ),
     "tcp.no-reply": Words(
-        "no answer from {target}, TCP {port} is dropped",
+        "no answer from {name}, TCP {port}",
         "on {device}: a drop without log, or a default deny, for TCP {port} from {client} to {server}",
         "The server's own firewall, a host that is switched off, and a broken way back look the same.",
     ),
     "tcp.prohibited": Words(
-        "{device} forbids TCP {port} to {target}",
+        "{brief} forbids TCP {port} to {name}",
         "on {device}: a reject rule (ICMP administratively prohibited) for TCP {port} from {client} to {server}",
         "Nothing: the refusal is made on purpose. Only its sender's address could be another of the same device.",
     ),
@@ -107,7 +109,7 @@ _WORDS: dict[str, Words] = {
     ),
     "tls.interrupted": Words(
         "TLS to {target} is cut off",
-        "on {device}: " + _RESETS + "; TLS inspection that gives up",
+        "on {device}: a rule, a URL or SNI filter, or TLS inspection that ends {protocol} to port {port}{naming}",
         "The server may itself end the connection.",
     ),
     "tls.handshake-failed": Words(
@@ -130,7 +132,7 @@ _WORDS: dict[str, Words] = {
     ),
     "proxy.unreachable": Words(
         "the proxy {proxy} cannot be reached from {client}",
-        "a rule between {client} and the proxy {proxy} that drops or rejects TCP {port}",
+        "a rule between {client} and the proxy that drops or rejects TCP to {proxy}",
         "The proxy may be down, or the setting may name a wrong one.",
     ),
     "proxy.forbidden": Words(
@@ -143,8 +145,8 @@ _WORDS: dict[str, Words] = {
     ),
     "proxy.cannot-reach-target": Words(
         "the proxy cannot reach {target}",
-        "on the firewall behind the proxy {proxy}: a rule that drops or rejects TCP to {target}; on the proxy: its name "
-        "servers",
+        "on the firewall behind the proxy {proxy}: a rule that drops or rejects TCP to {target}; on the proxy: its "
+        "name servers",
         "The target may be down.",
     ),
     "proxy.no-answer": Words(
@@ -167,7 +169,8 @@ _WORDS: dict[str, Words] = {
     ),
     "dns.refused": Words(
         "DNS refuses {client} the name {name}",
-        "on the name servers: the list of clients that may ask; a view or policy that refuses {name}",
+        "on the name servers: whether the service runs, the list of clients that may ask, a view or policy that "
+        "refuses {name}",
     ),
     "dns.server-failure": Words(
         "DNS fails for {name}",
@@ -178,8 +181,8 @@ _WORDS: dict[str, Words] = {
         "which of the name servers has the private zone of {name}, and which forwards",
     ),
     "dns.private-address": Words(
-        "{name} has a private address",
-        "the private DNS zone of {name}, and the route to its address",
+        "{name} has an internal address",
+        "the private DNS zone of {name}, and the route to its address; a DNS filter that takes the name out",
         "It is right where a private endpoint is meant.",
     ),
     "dns.hosts-override": Words("a hosts file overrides {name}", "", "No device of the network is concerned."),

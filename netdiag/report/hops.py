@@ -21,6 +21,12 @@ _SIGNED: tuple[TraceAnswer, ...] = ("reset", "refused", "closed")
 _ERRORS: tuple[TraceAnswer, ...] = ("unreachable", "prohibited")
 
 
+#: The field has eight bits (RFC 791 §3.1, RFC 8200 §3); a saved report may claim anything.
+_MAX_TTL = 255
+#: Traces side by side in one drawing, so that there is room for an address beside them on a narrow page.
+_MAX_TRACES = 6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Row:
     """One distance. 0 is this machine; ``ttl`` is None for a peer whose distance is not known."""
@@ -71,22 +77,26 @@ class Path:
 
 
 def paths(report: Report) -> tuple[Path, ...]:
-    """One for each address that was traced, in the report's order."""
+    """One for each address that was traced, in the report's order; more for one with very many traces."""
     groups: dict[str, list[TraceObservation]] = {}
     for observation in report.observations:
         if isinstance(observation, TraceObservation) and observation.outcome != "not-run":
             groups.setdefault(observation.address, []).append(observation)
-    return tuple(_path(report, sorted(group, key=lambda t: _MODES.index(t.mode))) for group in groups.values())
+    ordered = (sorted(group, key=lambda t: _MODES.index(t.mode)) for group in groups.values())
+    return tuple(
+        _path(report, group[n : n + _MAX_TRACES]) for group in ordered for n in range(0, len(group), _MAX_TRACES)
+    )
 
 
 def _path(report: Report, traces: Sequence[TraceObservation]) -> Path:
     first = next((t for t in traces if t.mode != "udp"), traces[0])
-    distance = _distance(traces)
     finding = _finding(report, traces)
+    distance = _distance(traces, finding)
     rows = _rows(traces, distance, finding)
     blamed = _blamed_row(rows, finding, first.address)
     replies = [reply for t in traces for hop in t.hops for reply in hop.replies]
     flows = [t.flow for t in traces] + [reply.flow for reply in replies]
+    flows += [o.flow for o in report.observations if o.flow is not None and o.flow.server == first.address]
     return Path(
         address=first.address,
         port=first.port,
@@ -98,10 +108,12 @@ def _path(report: Report, traces: Sequence[TraceObservation]) -> Path:
     )
 
 
-def _distance(traces: Sequence[TraceObservation]) -> int | None:
-    """How many hops away the host is. A refusal may be a device's: it counts only if nothing better tells."""
-    reached = [t.distance for t in traces if t.answer in _GOOD[t.mode] and t.distance is not None]
-    refused = [t.distance for t in traces if t.mode == "syn" and t.answer == "refused" and t.distance is not None]
+def _distance(traces: Sequence[TraceObservation], finding: Finding | None) -> int | None:
+    """How many hops away the host is. A refusal tells it, if nothing better does and no device is blamed for it."""
+    far = [t for t in traces if t.distance is not None and 0 < t.distance <= _MAX_TTL]
+    reached = [t.distance for t in far if t.answer in _GOOD[t.mode]]
+    other = finding is not None and finding.culprit is not None and finding.culprit.address != traces[0].address
+    refused = [t.distance for t in far if t.mode == "syn" and t.answer == "refused" and not other]
     return next(iter(reached + refused), None)
 
 
@@ -132,7 +144,7 @@ def _rows(traces: Sequence[TraceObservation], distance: int | None, finding: Fin
     rows = [Row(ttl=0)]
     met: set[str] = set()
     for ttl in sorted(replies):
-        if ttl <= 0 or (distance is not None and ttl >= distance):
+        if not 0 < ttl <= _MAX_TTL or (distance is not None and ttl >= distance):
             continue
         # A router that forbids lets the TTL run out first, so its refusal comes from TTLs beyond its own hop.
         here = [r for r in replies[ttl] if r.answer == "hop" or (r.answer in _ERRORS and r.address not in met)]

@@ -20,7 +20,7 @@ _RUN = 4
 _DOES = {
     "none": "swallows",
     "reset": "resets",
-    "refused": "resets",
+    "refused": "refuses",
     "closed": "closes the connection after",
     "prohibited": "forbids",
     "unreachable": "has no way for",
@@ -187,6 +187,8 @@ def _note(end: End, n: int, path: Path) -> str:
         return f"{_DOES[trace.answer]} the {sent}{icmp} ({end.finding.id})"
     if trace.answer == "none":
         return f"{sent}: {'no answer at all' if n == 0 else 'nothing answers from beyond this hop'}"
+    if trace.answer == "hop":
+        return f"{sent}: still on its way with the largest TTL tried"
     if trace.answer == "unsent":
         detail = trace.failure.detail if trace.failure else ""
         return f"{sent}: the system would not send it{f' ({detail})' if detail else ''}"

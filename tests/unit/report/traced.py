@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from netdiag.model import (
     AnyObservation,
     Connection,
@@ -192,7 +194,7 @@ def _interrupted() -> AnyObservation:
 def _traces(**data: Any) -> tuple[AnyObservation, ...]:
     return (
         trace("open", routers(ROUTERS), {"rtt_ms": 2.31}),
-        trace("reset", routers(("",) * 0 or ROUTERS[:4]), {"rtt_ms": 0.6}, mode="data", server_name=HOST, **data),
+        trace("reset", routers(ROUTERS[:4]), {"rtt_ms": 0.6}, mode="data", server_name=HOST, **data),
     )
 
 
@@ -213,7 +215,7 @@ def reset_unexplained() -> Report:
     return report(None, _traces())
 
 
-def silent_drop(*, known: bool = True) -> Report:
+def silent_drop() -> Report:
     """Nothing answers beyond the third hop; the probes went up to TTL 30."""
     dead = handmade.tcp(
         outcome="failed",
@@ -229,7 +231,7 @@ def silent_drop(*, known: bool = True) -> Report:
         dead.id,
         "trace.syn",
         remedy=f"Ask the network team to allow TCP port 443 from this machine to {SERVER}:443.",
-        culprit=Culprit(address="10.77.2.2", hop=3) if known else None,
+        culprit=Culprit(address="10.77.2.2", hop=3),
     )
     return report(found, (dead, trace("none", routers((*ROUTERS[:3], *("",) * 27)))))
 
@@ -306,6 +308,54 @@ def ipv6() -> Report:
 def nothing_answers() -> Report:
     """Not even the first router."""
     return report(None, (trace("none", routers(("",) * 30), limits=("The system tells of no ICMP errors.",)),))
+
+
+def refused_by_device() -> Report:
+    """A reset instead of a SYN-ACK, from the second hop; how far the server is, nobody knows."""
+    found = finding(
+        "tcp.reset-by-path-device",
+        f"Connections to {HOST}:443 are reset instead of an answer to the SYN",
+        "trace.syn",
+        culprit=Culprit(hop=2),
+    )
+    return report(found, (trace("refused", routers(ROUTERS[:2]), {"rtt_ms": 0.3, "ttl": 63}),))
+
+
+def hostile(text: str) -> Report:
+    """``text`` wherever a stranger, or a forged report, can put text."""
+    made = reset_at_hop_4()
+    flow = Flow(client=text, client_port=1, server=text, server_port=443)
+    icmp = IcmpError(version=4, type=3, code=13, offender=text)
+    reply = TraceReply(answer="hop", address=text, rtt_ms=1.0, ttl=61, icmp=icmp, flow=flow)
+    last = TraceReply(answer="prohibited", address=text, ttl=61, icmp=icmp)
+    hops = (TraceHop(ttl=1, replies=(reply,)), TraceHop(ttl=10**15, replies=(reply,)), TraceHop(ttl=2, replies=(last,)))
+    trace_changes: dict[str, Any] = {"hops": hops, "names": ((text, text),), "address": text, "flow": flow}
+    observations: list[AnyObservation] = []
+    for n, observation in enumerate(made.observations):
+        if isinstance(observation, TraceObservation):
+            changes = {"server_name": text, "limits": (text,), "answer": "prohibited", **trace_changes}
+            observations += [
+                msgspec.structs.replace(observation, id=f"{text}{n}{m}", distance=10**15, **changes) for m in range(5)
+            ]
+        elif isinstance(observation, WireObservation):
+            observations.append(msgspec.structs.replace(observation, path=text, interfaces=(text,), limits=(text,)))
+        elif isinstance(observation, ConnectionObservation):
+            c = msgspec.structs.replace(observation.connection, client=text, server=text, name=text, icmp=text)
+            observations.append(msgspec.structs.replace(observation, connection=c, flow=flow))
+        elif isinstance(observation, ResetObservation):
+            observations.append(msgspec.structs.replace(observation, flow=flow, server_name=text))
+        else:
+            observations.append(observation)
+    observations += handmade.hostile(text).observations
+    found = msgspec.structs.replace(
+        made.findings[0],
+        summary=text,
+        remedy=text,
+        details=(text,),
+        evidence=tuple(o.id for o in observations),
+        culprit=Culprit(address=text, name=text, hop=10**15),
+    )
+    return report(found, tuple(observations), target=handmade.target(host=text))
 
 
 def through_a_proxy() -> Report:

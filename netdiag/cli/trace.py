@@ -42,7 +42,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     parser.add_argument("target", metavar="TARGET", help="the port to trace the way to")
     group = parser.add_argument_group("inside an established connection")
     group.add_argument("--hello", action="store_true", help="send a real TLS ClientHello with growing TTL as well")
-    group.add_argument("--sni", type=host_or_address, default="", metavar="NAME", help="... with this server name")
+    group.add_argument("--sni", type=host_or_address, metavar="NAME", help="... with this server name")
     group.add_argument("--send", metavar="FILE", help="send these bytes with growing TTL as well; - is stdin")
     group = parser.add_argument_group("tracing")
     version = group.add_mutually_exclusive_group()
@@ -97,7 +97,7 @@ def _options(args: argparse.Namespace) -> TraceOptions:
 
     return TraceOptions(
         hello=args.hello,
-        server_name=args.sni,
+        server_name=args.sni or "",
         payload=_payload(args.send) if args.send else b"",
         version=args.version,
         queries=args.queries,

@@ -135,12 +135,37 @@ class _Run:
         if syn.answer not in ("open", "unsent"):
             traces.append(self._probe(trace.Udp(), address, attempt.id))
         distance = next((o.distance for o in traces if o.answer == "open"), None)
-        for kind, name in self._contents():
+        for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
         traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
         self._log.add(connecting.result())
+        if self._options.hello and distance:
+            self._shake(address, attempt.id)
         for observation in traces:
             self._log.add(observation)
+
+    def _shake(self, address: Address, parent: str) -> None:
+        """The handshake that the ClientHello begins, for what it comes to."""
+        from netdiag.probes import tls
+        from netdiag.probes.failure import from_exception
+
+        deadline = self._deadline.within(self._options.timeout_s)
+        step = Step("tls.direct.main", parent)
+        try:
+            stream = self._machine.net.connect(address, deadline)
+        except OSError as error:
+            self._log.error(from_exception(error, "connect").detail)
+            return
+        seen, _ = tls.handshake(
+            stream, address=address, server_name=self._name, purpose="main", deadline=deadline, step=step
+        )
+        self._log.add(seen)
+        stream.close()
+
+    @property
+    def _name(self) -> str:
+        """The server's name in a ClientHello."""
+        return self._options.server_name or ("" if is_address(self._target.host) else self._target.host)
 
     def _contents(self) -> list[tuple[trace.Data, str]]:
         """What is to be sent inside a connection, with the server's name in it."""
@@ -148,8 +173,7 @@ class _Run:
         if self._options.hello:
             from netdiag.probes import tls
 
-            name = self._options.server_name or ("" if is_address(self._target.host) else self._target.host)
-            found.append((trace.Data(tls.client_hello(name), "ClientHello"), name))
+            found.append((trace.Data(tls.client_hello(self._name), "ClientHello"), self._name))
         if self._options.payload:
             size = len(self._options.payload)
             found.append((trace.Data(self._options.payload, f"{size:,} byte{'s' if size > 1 else ''}"), ""))

@@ -97,7 +97,10 @@ def _row(report: Report, rung: Rung, route: Route) -> Row | None:
     here = [
         o
         for o in report.observations
-        if rung_of(o, report.target.host) == rung and (shared or o.route == route) and o.outcome != "not-run"
+        if rung_of(o, report.target.host) == rung
+        and (shared or o.route == route)
+        and o.outcome != "not-run"
+        and o.source == "probe"
     ]
     reason = next((entry.reason for entry in report.not_run if entry.rung == rung and entry.route == route), None)
     if not here:

@@ -13,6 +13,7 @@ from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
 from netdiag.session.log import Log
 from netdiag.session.options import RUN_LIMIT_S, Options
+from netdiag.session.recording import Recording
 
 #: The rungs that a scheme has.
 _SCHEME_RUNGS: dict[str, tuple[Rung, ...]] = {
@@ -52,6 +53,8 @@ class Context:
     progress: Callable[[Target, Rung], None]
     #: Set once a network wait has begun: from then on there is time to spare for what is needed later.
     waiting: threading.Event
+    #: The capture of the run's own packets.
+    recording: Recording
     log: Log = field(default_factory=Log)
     deadline: Deadline = field(default_factory=lambda: Deadline(RUN_LIMIT_S))
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 
-from bench import capture, certificates, network, startup, world
+from bench import capture, certificates, chain, network, startup, world
 from bench.table import Row, lines
 
-PARTS = ("startup", "certificates", "network", "capture")
+PARTS = ("startup", "certificates", "network", "capture", "chain")
 
 
 def main() -> int:
@@ -30,6 +30,9 @@ def main() -> int:
         found.append(f"Left out: name servers, dead addresses, many targets ({left_out}).")
     if "capture" in parts:
         found += capture.rows(capture.Sizes.scaled(args.scale), stream=args.stream)
+    if "chain" in parts:
+        why_not = chain.why_not()
+        found += [f"Left out: the chain of routers ({why_not})."] if why_not else chain.rows()
     rows = [row for row in found if isinstance(row, Row)]
     print(_machine(), *lines(rows), *(note for note in found if isinstance(note, str)), sep="\n")
     return 0 if all(row.kept for row in rows) else 1

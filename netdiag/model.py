@@ -998,7 +998,8 @@ class TraceObservation(Observation, tag="trace", frozen=True, kw_only=True):
     mode: TraceMode = "syn"
     #: How it was done: ordinary sockets that tell of ICMP errors (Linux IP_RECVERR), or packets made by hand.
     method: Literal["sockets", "raw"] = "sockets"
-    #: Inside a connection: what was sent. The name in a ClientHello, and the number of bytes.
+    #: Inside a connection: what was sent in words ("ClientHello"), the server's name in it, the number of bytes.
+    payload: str = ""
     server_name: str = ""
     sent_bytes: int = 0
     #: By TTL from 1 on, without gaps, up to the first that did not end on the way.

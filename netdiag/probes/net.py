@@ -10,7 +10,7 @@ import contextlib
 import socket
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from netdiag.model import Flow, Route, authority
 
@@ -126,6 +126,19 @@ def flow_of(sock: socket.socket) -> Flow | None:
     return Flow(client=client[0], client_port=client[1], server=server[0], server_port=server[1])
 
 
+def flow_to(sock: socket.socket, address: Address, protocol: Literal["tcp", "udp"] = "tcp") -> Flow | None:
+    """The five-tuple of a socket on its way to ``address``, connected or not; None before it has a port."""
+    try:
+        client = sock.getsockname()
+    except OSError:
+        return None
+    if not client[1]:
+        return None
+    return Flow(
+        protocol=protocol, client=client[0], client_port=client[1], server=address.host, server_port=address.port
+    )
+
+
 class Net:
     """Opens sockets. ``translate`` maps an address to the one really used: a world on loopback puts its NAT there.
 
@@ -137,6 +150,8 @@ class Net:
         translate: Callable[[Address], Address | None] | None = None,
         lookup: Callable[[str], tuple[str, ...]] | None = None,
     ) -> None:
+        #: Whether addresses are what they seem: in an embedded world there are no routers, and no packets to see.
+        self.real = translate is None
         self._translate = translate or (lambda address: address)
         self._lookup = lookup or _getaddrinfo
 
@@ -151,13 +166,18 @@ class Net:
         """The address that is really used for ``address``, None for a black hole."""
         return self._translate(address)
 
-    def start_connect(self, address: Address) -> socket.socket:
-        """A non-blocking TCP socket whose connection to ``address`` is under way. Raises ``OSError``."""
+    def start_connect(self, address: Address, prepare: Callable[[socket.socket], None] | None = None) -> socket.socket:
+        """A non-blocking TCP socket whose connection to ``address`` is under way. Raises ``OSError``.
+
+        ``prepare`` sets options that must be there before the SYN is sent.
+        """
         actual = self._translate(address)
         sock = socket.socket((actual or address).family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if prepare is not None:
+                prepare(sock)
             if actual is not None:
                 _begin(sock, actual)
         except BaseException:

@@ -11,22 +11,23 @@ import socket
 import struct
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from netdiag.model import Failure, Flow, IcmpError, TcpInfo, TcpObservation
+from netdiag.model import Failure, IcmpError, TcpInfo, TcpObservation
 from netdiag.probes.failure import PROHIBITED_ICMP, before_sending, from_errno
-from netdiag.probes.net import Address, Deadline, Net, SocketStream, Step, Stopwatch
+from netdiag.probes.icmp import ask_for_icmp, queued_icmp_error
+from netdiag.probes.net import Address, Deadline, Net, SocketStream, Step, Stopwatch, flow_to
 
 Ended = Callable[[TcpObservation, SocketStream | None], None]
+#: Told of an attempt that has been silent for ``ALARM_S``, and of its observation's id to be.
+Alarm = Callable[[Address, str], None]
 
 #: Silence shorter than this says nothing about an address: the Connection Attempt Delay of RFC 8305 §5.
 SILENCE_S = 0.25
 #: ... and an address as far away as one that answered after t may well take 2 t.
 SILENCE_RATIO = 3.0
-
-#: Linux: linux/in.h IP_RECVERR, linux/in6.h IPV6_RECVERR; the socket module names them only in later Pythons.
-_RECVERR = {socket.AF_INET: (socket.IPPROTO_IP, 11), socket.AF_INET6: (socket.IPPROTO_IPV6, 25)}
-_ORIGIN_ICMP = {2: 4, 3: 6}  # linux/errqueue.h SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6 -> IP version
+#: Connections take less: about an attempt that has been silent for so long something may be found out meanwhile.
+ALARM_S = 1.0
 
 
 class _Attempt:
@@ -48,11 +49,18 @@ class Race:
     """
 
     def __init__(
-        self, net: Net, attempts: Sequence[tuple[Address, Step]], *, deadline: Deadline, proxy: bool = False
+        self,
+        net: Net,
+        attempts: Sequence[tuple[Address, Step]],
+        *,
+        deadline: Deadline,
+        proxy: bool = False,
+        alarm: Alarm | None = None,
     ) -> None:
         self._net = net
         self._deadline = deadline
         self._proxy = proxy
+        self._alarm = alarm
         self._first_s: float | None = None
         self._wake, self._waker = socket.socketpair()
         self._wake.setblocking(False)
@@ -79,13 +87,26 @@ class Race:
             selector.register(self._wake, selectors.EVENT_READ)
             open_attempts = {attempt for attempt in self._attempts if self._start(attempt, selector, ended)}
             while open_attempts and not self._stopped.is_set() and self._deadline.remaining() > 0:
-                for key, _ in selector.select(self._deadline.remaining()):
+                for key, _ in selector.select(self._patience()):
                     if isinstance(key.data, _Attempt):
                         selector.unregister(key.fileobj)
                         open_attempts.discard(key.data)
                         self._end(key.data, ended)
+                self._watch_silence(open_attempts)
             for attempt in sorted(open_attempts, key=lambda a: a.watch.started):
                 self._give_up(attempt, ended)
+
+    def _patience(self) -> float:
+        """How long to wait for an event."""
+        left = self._deadline.remaining()
+        return min(left, max(0.0, ALARM_S - self._watch.took_s)) if self._alarm else left
+
+    def _watch_silence(self, silent: Iterable[_Attempt]) -> None:
+        """Raise the alarm, once, if nothing has connected by then."""
+        if self._alarm and self._watch.took_s >= ALARM_S:
+            alarm, self._alarm = self._alarm, None
+            for attempt in silent if self._first_s is None else ():
+                alarm(attempt.address, attempt.step.id)
 
     def _start(self, attempt: _Attempt, selector: selectors.BaseSelector, ended: Ended) -> bool:
         try:
@@ -93,7 +114,7 @@ class Race:
         except OSError as error:
             ended(self._observe(attempt, before_sending(error, "connect")), None)
             return False
-        _ask_for_icmp(attempt.socket)
+        ask_for_icmp(attempt.socket)
         if self._net.translated(attempt.address) is not None:
             selector.register(attempt.socket, selectors.EVENT_WRITE, attempt)
         return True
@@ -102,7 +123,7 @@ class Race:
         assert attempt.socket is not None
         number = attempt.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            icmp = _icmp_error(attempt.socket)
+            icmp = queued_icmp_error(attempt.socket)
             failure = from_errno(number, "connect")
             if icmp and icmp.code in PROHIBITED_ICMP[icmp.version]:
                 failure = Failure(kind="prohibited", step="connect", detail=failure.detail)
@@ -140,23 +161,13 @@ class Race:
             took_s=attempt.watch.took_s,
             outcome="not-run" if outcome_not_run else "failed" if failure else "ok",
             failure=failure,
-            flow=_flow(sock, attempt.address) if sock else None,
+            flow=flow_to(sock, attempt.address) if sock else None,
             address=attempt.address.host,
             port=attempt.address.port,
             peer="proxy" if self._proxy else "target",
             info=tcp_info(sock) if sock else None,
             icmp=icmp,
         )
-
-
-def _flow(sock: socket.socket, address: Address) -> Flow | None:
-    try:
-        client = sock.getsockname()
-    except OSError:
-        return None
-    if not client[1]:
-        return None
-    return Flow(client=client[0], client_port=client[1], server=address.host, server_port=address.port)
 
 
 def tcp_info(sock: socket.socket) -> TcpInfo | None:
@@ -172,43 +183,3 @@ def tcp_info(sock: socket.socket) -> TcpInfo | None:
     # linux/tcp.h struct tcp_info: tcpi_snd_mss at 16, tcpi_rtt (microseconds) at 68, tcpi_total_retrans at 100.
     mss, rtt_us, retransmits = (struct.unpack_from("=I", raw, offset)[0] for offset in (16, 68, 100))
     return TcpInfo(rtt_ms=rtt_us / 1000 or None, retransmits=retransmits, mss=mss or None)
-
-
-def _ask_for_icmp(sock: socket.socket) -> None:
-    """Have ICMP errors queued with their sender's address. Linux only; elsewhere errno alone has to do."""
-    if sys.platform == "linux":
-        level, option = _RECVERR[sock.family]
-        with contextlib.suppress(OSError):
-            sock.setsockopt(level, option, 1)
-
-
-def _icmp_error(sock: socket.socket) -> IcmpError | None:
-    """The ICMP error in the socket's error queue (linux/errqueue.h struct sock_extended_err and its offender)."""
-    if sys.platform != "linux":
-        return None
-    try:
-        _, control, _, _ = sock.recvmsg(512, 512, socket.MSG_ERRQUEUE)
-    except OSError:
-        return None
-    wanted = set(_RECVERR.values())
-    for level, kind, data in control:
-        if (level, kind) not in wanted or len(data) < 16:
-            continue
-        _, origin, icmp_type, code = struct.unpack_from("=IBBB", data)
-        version = _ORIGIN_ICMP.get(origin)
-        offender = _offender(data[16:])
-        if version and offender:
-            return IcmpError(version=4 if version == 4 else 6, type=icmp_type, code=code, offender=offender)
-    return None
-
-
-def _offender(sockaddr: bytes) -> str:
-    """The address in a struct sockaddr_in or sockaddr_in6; empty when there is none."""
-    if len(sockaddr) < 8:
-        return ""
-    family = struct.unpack_from("=H", sockaddr)[0]
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, sockaddr[4:8])
-    if family == socket.AF_INET6 and len(sockaddr) >= 24:
-        return socket.inet_ntop(socket.AF_INET6, sockaddr[8:24])
-    return ""

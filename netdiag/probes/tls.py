@@ -110,11 +110,8 @@ class _Pipe:
         self.stream = stream
         self.notes = _Notes()
         with _ENGINE:
-            self.conn = SSL.Connection(context, None)
+            self.conn = _client(context, sni)
             self.conn.set_app_data(self.notes)
-            self.conn.set_connect_state()
-            if sni:
-                self.conn.set_tlsext_host_name(sni.encode("ascii"))
         #: Received, and not yet read by the engine; written by it, and not yet sent.
         self.unread = self.unsent = b""
         self.sent = 0
@@ -312,6 +309,24 @@ def handshake(
         not_tls=pipe.not_tls,
     )
     return observation, TlsStream(pipe) if done else None
+
+
+def client_hello(server_name: str, offered: tuple[str, str] = ("TLSv1.2", "TLSv1.3")) -> bytes:
+    """The ClientHello that ``handshake`` would send first, as TLS records (RFC 8446 §4.1.2)."""
+    with _ENGINE:
+        conn = _client(_context(*offered, 1), _sni(server_name))
+        with contextlib.suppress(SSL.WantReadError):
+            conn.do_handshake()
+        return conn.bio_read(_PIECE)
+
+
+def _client(context: SSL.Context, sni: str) -> SSL.Connection:
+    """An engine that is about to greet a server."""
+    conn = SSL.Connection(context, None)
+    conn.set_connect_state()
+    if sni:
+        conn.set_tlsext_host_name(sni.encode("ascii"))
+    return conn
 
 
 def _sni(name: str) -> str:

@@ -18,7 +18,8 @@ from netdiag.model import (
     TlsObservation,
 )
 from netdiag.rules.alignment import aligned_with, moment, placed, told_already
-from netdiag.rules.reset_evidence import Attribution, Origin, attribute
+from netdiag.rules.reset_evidence import Attribution, Origin
+from netdiag.rules.reset_trace import traced
 from netdiag.rules.seen import Seen
 
 #: Data longer ago belongs to an exchange that has ended.
@@ -62,7 +63,7 @@ def _all_cases(seen: Seen) -> tuple[Case, ...]:
     for o in every:
         if at[o.id] > first_of[_connection(seen, o)]:
             continue  # the other side's: it answers packets of a connection that the first reset had ended
-        judged = placed(seen, o, attribute(o))
+        judged = placed(seen, o, traced(seen, o))
         severity = _harm(o, judged.origin, seen)
         if severity is not None:
             server = (o.flow.server, o.flow.server_port) if o.flow else None

@@ -60,6 +60,9 @@ class Attribution:
     adverb: str
     #: The sender's hop, counted from where the reset was seen towards the claimed sender; for a device only.
     hop: int | None
+    #: That hop's address and name, where a trace tells them.
+    address: str = ""
+    name: str = ""
     signs: tuple[Sign, ...]
     #: "TTL 61 = 64 - 3: ..." for the reset, and for what it is compared with.
     arithmetic: tuple[str, ...]
@@ -67,7 +70,8 @@ class Attribution:
     benign: tuple[str, ...]
     signature: str
     stage: str
-    #: What a second capture proves, as a clause, what else it shows, and the stretch of the path that it leaves.
+    #: What a second capture or a trace proves, as a clause, what else it shows, and the stretch of the path that it
+    #: leaves.
     proof: str = ""
     also: tuple[str, ...] = ()
     where: str = ""
@@ -84,7 +88,8 @@ class Attribution:
     def details(self) -> tuple[str, ...]:
         """Everything in sentences: proof, answer, arithmetic, signs, signature, what else it may have been."""
         for_whom = {"nobody": "says nothing", "path-device": "for a device"}
-        weighed = (f"{_upper(s.words)} ({for_whom.get(s.points_to, f'for the {s.points_to}')})" for s in self.signs)
+        signs = (s for s in self.signs if s.words != self.proof)
+        weighed = (f"{_upper(s.words)} ({for_whom.get(s.points_to, f'for the {s.points_to}')})" for s in signs)
         return (
             *((_upper(self.proof),) if self.proof else ()),
             self.conclusion,
@@ -99,9 +104,11 @@ class Attribution:
 _DETECTORS = (*reset_headers.DETECTORS, *reset_order.DETECTORS)
 
 
-def attribute(observation: ResetObservation, detectors: Sequence[Detector] = _DETECTORS) -> Attribution:
-    """Weigh every sign of the first reset, the one that ended the connection."""
-    found = tuple(sign for detect in detectors for sign in detect(observation))
+def attribute(
+    observation: ResetObservation, detectors: Sequence[Detector] = _DETECTORS, signs: Sequence[Sign] = ()
+) -> Attribution:
+    """Weigh every sign of the first reset, the one that ended the connection; ``signs``: what else is known of it."""
+    found = (*signs, *(sign for detect in detectors for sign in detect(observation)))
     device = _probability(found)
     sender_here = any(s.name == "sent-here" for s in found)
     ttl_speaks = any(s.name in ("ttl", "too-near") and s.points_to == "path-device" for s in found)

@@ -6,7 +6,6 @@ One finding stands for all resets of a service that are alike: the same sender, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Literal
 
 from netdiag.model import Culprit, ResetObservation, Severity
@@ -23,7 +22,9 @@ from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_cases import Case, cases
 from netdiag.rules.reset_evidence import IDLE_S, here, reference, silence_s, vantage
 from netdiag.rules.reset_sign import ttl_word
+from netdiag.rules.reset_trace import by_trace_alone
 from netdiag.rules.seen import Seen
+from netdiag.rules.words import utc
 
 #: What a reset explains, when it ended the same connection.
 _SYMPTOMS = ("tls.interrupted", "proxy.no-answer", "https.no-answer")
@@ -78,9 +79,10 @@ def by_path_device(seen: Seen) -> Iterator[Hit]:
             f"at {_moment(first)}, the rule that resets {_traffic(first)}, and have it allowed." + _next_step(case),
             evidence=case.evidence,
             severity=case.severity,
-            culprit=Culprit(hop=judged.hop, name=judged.where),
+            culprit=Culprit(address=judged.address, hop=judged.hop, name=judged.where or judged.name),
             details=judged.details,
         )
+    yield from by_trace_alone(seen)
 
 
 @rule(
@@ -243,8 +245,9 @@ def _why(case: Case) -> str:
 def _device(case: Case) -> str:
     hop, where = case.judged.hop, case.judged.where
     if hop is None:
-        return f"what stands {where}"
-    return f"the {ordinal(hop)} hop from {here(case.first)}" + (f", {where}," if where else "")
+        return f"what stands {where}" if where else "the security software of this machine, and its first router,"
+    address = f" ({case.judged.address})" if case.judged.address else ""
+    return f"the {ordinal(hop)} hop from {here(case.first)}{address}" + (f", {where}," if where else "")
 
 
 def _next_step(case: Case) -> str:
@@ -265,11 +268,7 @@ def _traffic(o: ResetObservation) -> str:
 
 
 def _moment(o: ResetObservation) -> str:
-    """As logs show it. A capture may claim any time."""
-    try:
-        return datetime.fromtimestamp(o.resets[0].at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return "the time of the reset"
+    return utc(o.resets[0].at)
 
 
 def _idle_advice(o: ResetObservation) -> str:

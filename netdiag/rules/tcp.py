@@ -13,9 +13,11 @@ from netdiag.rules.captured import (
     syn_series,
     without_packets,
 )
+from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
+from netdiag.rules.traces import Turn, named, turn
 from netdiag.rules.words import few
 
 #: A connection that needed the kernel's first retransmission took at least its initial RTO (RFC 6298 §2: 1 s).
@@ -98,7 +100,9 @@ def prohibited(seen: Seen) -> Iterator[Hit]:
     remote = tuple(o for o in attempts.failed("prohibited") if o not in local)
     if remote:
         device = remote[0].icmp.offender if remote[0].icmp else ""
-        who = f"The device {device}" if device else "A device on the way"
+        culprit = named(seen, remote[0].address, remote[0].port, device)
+        at = f", the {ordinal(culprit.hop)} hop," if culprit.hop else ""
+        who = f"The device {device}{at}" if device else "A device on the way"
         yield Hit(
             summary=f"{who} forbids connections to {_named(remote)} (ICMP administratively prohibited)"
             + attempts.although(remote),
@@ -107,7 +111,7 @@ def prohibited(seen: Seen) -> Iterator[Hit]:
             f"from {seen.client} to {attempts.whom}.",
             evidence=remote,
             severity=attempts.severity,
-            culprit=Culprit(address=device),
+            culprit=culprit,
         )
     if local:
         yield Hit(
@@ -168,18 +172,49 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
         waited = max(o.took_s for o in found)
         resent = max((o.info.retransmits or 0 for o in found if o.info), default=0)
         syns = syn_series(seen) or (f", {resent + 1} SYNs unanswered" if resent else "")
+        path = _last_answers(seen, found)
         yield Hit(
             summary=f"{_named(found)} {'does' if _places(found) == 1 else 'do'} not answer at all "
-            f"(waited {waited:.1f} s{syns})" + attempts.although(found),
-            blame="path-device",
-            remedy=f"Ask the network team to allow TCP port {found[0].port} from {seen.client} to "
-            f"{_named(found)}, and to look for dropped packets there; a silent drop is a firewall's."
+            f"(waited {waited:.1f} s{syns}){_how_far(path)}" + attempts.although(found),
+            blame="path-device" if path is None or path.actor == "device" else "unknown",
+            remedy=_have_it_allowed(seen, found, path)
             if not attempts.connected
             else f"Have the path to {_named(found)} repaired, or its address removed from DNS: applications that try "
             "it first wait for it each time.",
-            evidence=found,
+            evidence=(*found, *(path.evidence if path else ())),
             severity=attempts.severity,
+            culprit=path.culprit if path else None,
         )
+
+
+def _last_answers(seen: Seen, silent: tuple[TcpObservation, ...]) -> Turn | None:
+    """How far the SYNs to one of the silent addresses get, if a trace tells."""
+    turns = (turn(seen, o.address, o.port, "syn") for o in silent)
+    return next((found for found in turns if found and found.answer == "none"), None)
+
+
+def _how_far(path: Turn | None) -> str:
+    if path is None:
+        return ""
+    if not path.hop:
+        return "; not even the first router answers a SYN whose TTL ends there"
+    words = f"; the last hop that answers is the {ordinal(path.hop)}, {path.address or 'of unknown address'}"
+    return f"{words}, while {path.how_far}" if path.how_far else words
+
+
+def _have_it_allowed(seen: Seen, silent: tuple[TcpObservation, ...], path: Turn | None) -> str:
+    asked = f"allow TCP port {silent[0].port} from {seen.client} to {_named(silent)}"
+    if path is None or not path.hop:
+        return f"Ask the network team to {asked}, and to look for dropped packets there; a silent drop is a firewall's."
+    if path.actor == "at-server":
+        return (
+            f"Ask who runs {silent[0].address}, and who runs {path.place} right in front of it, whose firewall drops "
+            f"the SYNs, and to {asked}."
+        )
+    return (
+        f"Ask who runs {path.place} whether that device, or the next one behind it, drops the SYNs, and to {asked}; a "
+        "silent drop is a firewall's."
+    )
 
 
 @rule("tcp.unreachable", "There is no way to the address", Severity.ERROR)
@@ -256,7 +291,7 @@ def _unreachable(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attem
         remedy=remedy,
         evidence=found,
         severity=attempts.severity,
-        culprit=Culprit(address=router) if router else None,
+        culprit=named(seen, address, found[0].port, router) if router else None,
     )
 
 

@@ -5,11 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netdiag.model import Blame, Severity, TlsObservation, authority
+from netdiag.model import Blame, Culprit, Severity, TlsObservation, TraceObservation, authority
 from netdiag.rules.captured import acks, after, connections
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
-from netdiag.rules.tls_handshakes import control, cut, explained, how_cut, mains_and_proxy, ok, place, present
+from netdiag.rules.tls_handshakes import (
+    control,
+    cut,
+    cut_on_the_way,
+    explained,
+    how_cut,
+    mains_and_proxy,
+    ok,
+    place,
+    present,
+    where_cut,
+)
 
 #: A ClientHello that is sent so often without an acknowledgement is not lost by chance.
 _COPIES = 3
@@ -44,6 +55,8 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
         repeat, tls12 = control(seen, main, "repeat"), control(seen, main, "tls1.2-only")
         summary = f"The TLS handshake with {place(seen, main)} is cut off: {how_cut(main)}"
         blame = _culpable(seen, main, "unknown")
+        culprit: Culprit | None = None
+        traces: tuple[TraceObservation, ...] = ()
         remedy = (
             f"Ask who runs the firewall on the path, and who runs {seen.target.host}, what ends the connection; "
             "captures on both sides of the firewall show which of them it is."
@@ -70,14 +83,21 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
         elif (unheard := _unheard(seen, main)) is not None:
             blame, words, remedy = unheard
             summary += words
+        elif (found := cut_on_the_way(seen, main)) is not None:
+            blame, culprit, traces = "path-device", found.culprit, found.evidence
+            summary += f"; {where_cut(found)}"
+            remedy = f"Ask who runs {found.place} which rule ends connections to port {main.port}" + (
+                f" that name {main.server_name}." if main.server_name else "."
+            )
         elif main.bytes_received and main.failure and main.failure.kind == "timeout":
             remedy = "Check the MTU on the path: large packets from the server do not arrive. " + remedy
         yield Hit(
             summary=summary,
             blame=blame,
             remedy=remedy,
-            evidence=present(main, repeat, tls12),
+            evidence=(*present(main, repeat, tls12), *traces),
             severity=Severity.WARNING if ok(repeat) else None,
+            culprit=culprit,
         )
 
 

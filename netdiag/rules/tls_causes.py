@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netdiag.model import Culprit, HttpsObservation, Severity, TlsObservation
+from netdiag.model import Culprit, HttpsObservation, Severity, TlsObservation, TraceObservation
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_cases import cases
 from netdiag.rules.seen import Seen
-from netdiag.rules.tls_handshakes import control, cut, how_cut, mains, ok, place, present
+from netdiag.rules.tls_handshakes import control, cut, cut_on_the_way, how_cut, mains, ok, place, present, where_cut
+from netdiag.rules.words import upper
 
 _OLD_VERSIONS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
 
@@ -57,15 +58,33 @@ def sni_filtered(seen: Seen) -> Iterator[Hit]:
             remedy=f"Allow the name {main.server_name} in the URL filter of the "
             f"{'proxy (or of a firewall behind it)' if via_proxy else 'firewall on the path'}; "
             "a rule for the address and port is not enough.",
-            evidence=(*named, *(mains(seen) if seen.capture else ()), *answers),
-            culprit=_who_resets(seen),
+            evidence=(*named, *(mains(seen) if seen.capture else ()), *answers, *_traces(seen, main)),
+            culprit=None if via_proxy else _who_cuts(seen, main),
+            details=_where(seen, main),
         )
 
 
-def _who_resets(seen: Seen) -> Culprit | None:
-    """The hop that the resets of a capture come from."""
+def _who_cuts(seen: Seen, main: TlsObservation) -> Culprit | None:
+    """The hop that the resets come from, or where the trace of the ClientHello ends."""
     case = next(cases(seen, "path-device"), None)
-    return Culprit(hop=case.judged.hop) if case and case.judged.hop else None
+    if case and case.judged.hop:
+        return Culprit(address=case.judged.address, hop=case.judged.hop, name=case.judged.name)
+    found = cut_on_the_way(seen, main)
+    return found.culprit if found else None
+
+
+def _where(seen: Seen, main: TlsObservation) -> tuple[str, ...]:
+    """What is known of the place where the connection is cut, a sentence each."""
+    case = next(cases(seen, "path-device"), None)
+    if case:
+        return case.judged.details
+    found = cut_on_the_way(seen, main)
+    return (upper(where_cut(found)),) if found else ()
+
+
+def _traces(seen: Seen, main: TlsObservation) -> tuple[TraceObservation, ...]:
+    found = cut_on_the_way(seen, main)
+    return found.evidence if found else ()
 
 
 def _answered(o: TlsObservation, *, begun_is_enough: bool) -> bool:

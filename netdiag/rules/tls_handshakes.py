@@ -7,8 +7,9 @@ often other handshakes with the same server that can take their place.
 
 from __future__ import annotations
 
-from netdiag.model import ChainObservation, HandshakePurpose, TlsObservation, authority
+from netdiag.model import ChainObservation, FailureKind, HandshakePurpose, TlsObservation, TraceAnswer, authority
 from netdiag.rules.seen import Seen
+from netdiag.rules.traces import Turn, turn
 
 _CUT = frozenset({"reset", "eof", "timeout"})
 
@@ -107,3 +108,24 @@ def how_cut(o: TlsObservation) -> str:
     return {"reset": "reset right after the ClientHello", "eof": f"closed{by} right after the ClientHello"}.get(
         kind, f"no answer to the ClientHello within {o.took_s:.0f} s"
     )
+
+
+def cut_on_the_way(seen: Seen, o: TlsObservation) -> Turn | None:
+    """Where the trace of the ClientHello turns into what the handshake met, if that is before the server."""
+    if o.route != "direct" or o.purpose != "main" or o.failure is None:
+        return None
+    found = turn(seen, o.address, o.port, "data")
+    same = found is not None and found.answer == _TRACED.get(o.failure.kind)
+    return found if same and found and found.actor == "device" else None
+
+
+#: What a trace meets where a handshake ends so.
+_TRACED: dict[FailureKind, TraceAnswer] = {"reset": "reset", "eof": "closed", "timeout": "none"}
+
+
+def where_cut(found: Turn) -> str:
+    """Where it is cut, as a clause."""
+    ends = {"reset": "the reset comes", "closed": "the connection is closed"}.get(found.answer, "nothing comes back")
+    before = f"with TTL {found.hop} the ClientHello ends at {found.place}, " if found.hop else ""
+    far = f", while {found.how_far}" if found.how_far else ""
+    return f"{before}with TTL {found.arrived} {ends}{far}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 
 def few(items: Sequence[str], most: int = 3) -> str:
@@ -14,3 +15,16 @@ def few(items: Sequence[str], most: int = 3) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 connection``, ``71,412 connections``."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def upper(words: str) -> str:
+    """With a capital letter first."""
+    return words[:1].upper() + words[1:]
+
+
+def utc(moment: float) -> str:
+    """As logs show it. A capture may claim any time."""
+    try:
+        return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return "the time of the reset"

@@ -70,7 +70,7 @@ class Run:
         context.progress(context.target, "machine")
         proxies = self._select_proxy()
         localhost = self._look_at_names()
-        direct = Way(context)
+        direct = Way(context, effective=not proxies)
         if proxies:
             self._route = "proxy"
             self._ways = (Way(context, proxies), direct)

@@ -31,5 +31,9 @@ class Options:
     #: Name servers to ask and compare, besides those of the machine: IP or IP:PORT.
     resolvers: tuple[str, ...] = ()
     timeout_s: float = DEFAULT_TIMEOUT_S
+    #: Whether to trace the path: None does so where something on it may be to blame for a failure.
+    trace: bool | None = None
+    #: Without the names of the routers.
+    numeric: bool = False
     #: The last rung to climb.
     until: Until = "https"

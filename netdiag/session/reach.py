@@ -15,6 +15,7 @@ from netdiag.session.context import Context
 from netdiag.session.options import RUN_LIMIT_S
 from netdiag.session.resolution import Resolution
 from netdiag.session.target import is_address
+from netdiag.session.tracing import Tracing
 
 
 class UnreachableError(Exception):
@@ -28,8 +29,9 @@ class UnreachableError(Exception):
 class Reach:
     """Resolves and connects once. ``finish`` collects what was still open when the first address had answered."""
 
-    def __init__(self, context: Context, host: str, port: int, route: Route) -> None:
+    def __init__(self, context: Context, host: str, port: int, route: Route, tracing: Tracing) -> None:
         self._context = context
+        self._tracing = tracing
         self._host = host
         self._port = port
         self._route: Route = route
@@ -57,7 +59,13 @@ class Reach:
         attempts = [
             (address, Step(f"tcp.{self._route}.{address}", origin, self._route)) for address in self._at(addresses)
         ]
-        race = Race(context.machine.net, attempts, deadline=context.wait(), proxy=self._route == "proxy")
+        race = Race(
+            context.machine.net,
+            attempts,
+            deadline=context.wait(),
+            proxy=self._route == "proxy",
+            alarm=self._tracing.path,
+        )
 
         def ended(observation: TcpObservation, stream: SocketStream | None) -> None:
             self._ends.put((context.log.add(observation), stream))
@@ -73,6 +81,7 @@ class Reach:
             observation, stream = end
             if stream:
                 return stream, observation
+            self._tracing.attempt(observation)
         self._racing.result()  # a bug in the race surfaces here
         raise UnreachableError("tcp", f"no address of {self._host} could be connected to")
 

@@ -16,6 +16,7 @@ from netdiag.probes.net import Address, Deadline, SocketStream, Step, Stream
 from netdiag.probes.threads import spawn
 from netdiag.session.context import Context
 from netdiag.session.handshakes import MODERN, Handshakes, Opener, Shaken
+from netdiag.session.tracing import Tracing
 
 #: For a thread that the scheduler has kept waiting.
 CONTROL_GRACE_S = 0.05
@@ -48,13 +49,23 @@ class Secured:
 
 
 def secure(
-    context: Context, stream: Stream, address: Address, route: Route, parent: str | None, another: Opener
+    context: Context,
+    stream: Stream,
+    address: Address,
+    route: Route,
+    parent: str | None,
+    another: Opener,
+    tracing: Tracing,
 ) -> Secured:
-    """TLS to the target over ``stream``, and the verification of its chain. ``another`` opens more connections."""
+    """TLS to the target over ``stream``, and the verification of its chain.
+
+    ``another`` opens more connections. ``tracing`` is told of a handshake that fails.
+    """
     handshakes = Handshakes(context=context, address=address, route=route, parent=parent, name=context.target.host)
     control = handshakes.tls12(another)
     shaken = handshakes.over(stream)
     if shaken.stream is None:
+        tracing.handshake(shaken.seen)
         secured = Secured(context=context, shaken=handshakes.compare(shaken, another, control))
     else:
         secured = Secured(context=context, shaken=shaken, control=control)

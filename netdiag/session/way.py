@@ -18,6 +18,7 @@ from netdiag.session.context import Context
 from netdiag.session.judgement import describe
 from netdiag.session.reach import Reach, UnreachableError
 from netdiag.session.target import is_address
+from netdiag.session.tracing import Tracing
 
 if TYPE_CHECKING:
     from netdiag.session.secure import Secured
@@ -31,9 +32,12 @@ class _Stopped(Exception):  # noqa: N818 - control flow inside this file, not an
 
 
 class Way:
-    """One route of one run: straight, or through the first of ``proxies`` that can be reached."""
+    """One route of one run: straight, or through the first of ``proxies`` that can be reached.
 
-    def __init__(self, context: Context, proxies: tuple[ProxyServer, ...] = ()) -> None:
+    ``effective``: it is the way that an application takes. That the other one is closed is no wonder, and not traced.
+    """
+
+    def __init__(self, context: Context, proxies: tuple[ProxyServer, ...] = (), *, effective: bool = True) -> None:
         self.route: Route = "proxy" if proxies else "direct"
         self.done = threading.Event()
         self._ended = False  # unlike ``done``, which a cancelled run sets as well
@@ -48,6 +52,7 @@ class Way:
         self._closed = False
         self._address = Address("", 0)  # the one that answered
         self._secured: Secured | None = None
+        self._tracing = Tracing(context, self.route, wanted=effective)
 
     def walk(self) -> None:
         """Climb from names to HTTP."""
@@ -75,6 +80,7 @@ class Way:
             reach.finish(interrupted=interrupted)
         if self._secured:
             self._secured.finish()
+        self._tracing.finish(interrupted=interrupted)
 
     def close(self) -> None:
         """Close every connection. What a thread still does with one is lost, so the log must be closed before."""
@@ -96,7 +102,7 @@ class Way:
 
             self._enter("tls")
             address = Address(context.target.host, context.target.port) if self._proxy else self._address
-            self._secured = secure(context, stream, address, self.route, parent, self._another_stream)
+            self._secured = secure(context, stream, address, self.route, parent, self._another_stream, self._tracing)
             if self._secured.stream is None:
                 raise self._stopped("tls", "the TLS handshake failed")
             stream = self._keep(self._secured.stream)
@@ -115,7 +121,7 @@ class Way:
         candidates = candidates or [(target.host, target.port, None)]
         for last, (host, port, proxy) in enumerate(candidates, 1 - len(candidates)):
             self._enter("dns")
-            reach = Reach(self._context, host, port, self.route)
+            reach = Reach(self._context, host, port, self.route, self._tracing)
             self._reaches.append(reach)
             try:
                 addresses, origin = reach.resolve()

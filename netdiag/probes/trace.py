@@ -1,0 +1,462 @@
+"""Traceroute to a port: probes with growing TTL, and what answers each. No rights are needed where the kernel helps.
+
+Contract: one thread, non-blocking sockets, at most ``window`` probes under way; one ``TraceObservation``; nothing is
+judged. Each probe is a connection (a socket, for UDP) of its own: a segment that died is sent again with whatever TTL
+its socket has by then, so that two TTLs on one connection could not be told apart.
+
+A packet whose TTL runs out is answered by the router where it did (ICMP time exceeded, RFC 1812 §4.3.3.1, RFC 4443
+§3.3). Linux hands that error to the socket, and while a connection is being opened it tells the sender too
+(IP_RECVERR, ip(7)). Inside an established connection it tells the error alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from netdiag.model import (
+    Failure,
+    FailureKind,
+    Flow,
+    IcmpError,
+    TraceAnswer,
+    TraceHop,
+    TraceMode,
+    TraceObservation,
+    TraceReply,
+)
+from netdiag.probes.failure import PROHIBITED_ICMP, from_errno
+from netdiag.probes.icmp import TELLS_SENDERS, ask_for_icmp, queued_icmp_error
+from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, flow_to
+
+#: Longer paths are loops (traceroute's own limit, and more than p0f's MAX_DIST leaves over).
+MAX_TTL = 30
+#: A port per TTL from here on, where nobody listens: traceroute's own range (traceroute(8)).
+UDP_PORT = 33434
+
+#: A hop is as near as one behind it, so one that takes ten times as long will not answer (traceroute(8), -w).
+_PATIENCE_RATIO = 10.0
+#: ... but routers answer when they have nothing better to do.
+_LEAST_PATIENCE_S = 0.3
+
+#: Time exceeded in transit, by IP version: type and code (RFC 792, RFC 4443 §3.3).
+TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
+#: Port unreachable, which is how a host refuses UDP (RFC 1122 §4.1.3.1, RFC 4443 §3.1).
+_PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
+_UNREACHABLE = {4: 3, 6: 1}
+
+#: What ends a trace well, by mode.
+_GOOD: dict[TraceMode, frozenset[TraceAnswer]] = {
+    "syn": frozenset({"open"}),
+    "data": frozenset({"data"}),
+    "udp": frozenset({"refused", "data"}),
+}
+_FAILURES: dict[TraceAnswer, tuple[FailureKind, str]] = {
+    "none": ("timeout", "nothing answers from there on"),
+    "hop": ("unreachable", "the packets do not arrive within the TTLs tried"),
+    "open": ("unknown", "the port accepts"),
+    "data": ("unknown", "an answer came"),
+    "refused": ("refused", "connection refused"),
+    "reset": ("reset", "connection reset"),
+    "closed": ("eof", "the connection was closed without an answer"),
+    "unreachable": ("unreachable", "ICMP destination unreachable"),
+    "prohibited": ("prohibited", "ICMP administratively prohibited"),
+    "unsent": ("unknown", "nothing could be sent"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How a trace is bounded."""
+
+    max_ttl: int = MAX_TTL
+    #: Probes for each TTL; several may find several paths.
+    queries: int = 1
+    #: Probes under way at a time (traceroute(8), -N).
+    window: int = 16
+    #: How long an answer is waited for, in seconds.
+    wait_s: float = 1.5
+    #: So many TTLs in a row without an answer end the trace.
+    silent_hops: int = MAX_TTL
+
+
+@dataclass(eq=False)
+class Probe:
+    """One probe under way. ``sent`` is on the monotonic clock; of data, the moment that these were sent."""
+
+    ttl: int
+    sock: socket.socket | None = None
+    sent: float = 0.0
+    flow: Flow | None = None
+    #: Inside a connection: it is open, and the data were sent.
+    opened: bool = False
+    reply: TraceReply | None = None
+    #: Why nothing could be sent.
+    failure: Failure | None = None
+
+    def answered(self, answer: TraceAnswer, *, heard: bool = True) -> TraceReply:
+        """The reply that came just now; the ICMP error that is queued on the socket, if there is one, says more."""
+        icmp = queued_icmp_error(self.sock) if self.sock else None
+        return TraceReply(
+            answer=_meaning(icmp, self.flow.server if self.flow else "") if icmp else answer,
+            address=icmp.offender if icmp else "",
+            rtt_ms=round((time.monotonic() - self.sent) * 1000, 3) if heard else None,
+            icmp=icmp,
+            flow=self.flow,
+        )
+
+
+def _meaning(icmp: IcmpError, host: str) -> TraceAnswer:
+    """What an ICMP error says. "Port unreachable" is a refusal when the host says so itself, and not a router."""
+    told = (icmp.type, icmp.code)
+    if told == TIME_EXCEEDED[icmp.version]:
+        return "hop"
+    if told == _PORT_UNREACHABLE[icmp.version] and icmp.offender == host:
+        return "refused"
+    if icmp.type == _UNREACHABLE[icmp.version] and icmp.code in PROHIBITED_ICMP[icmp.version]:
+        return "prohibited"
+    return "unreachable"
+
+
+class Kind(Protocol):
+    """How one mode sends a probe, and understands what its socket tells."""
+
+    mode: TraceMode
+    #: What is sent inside a connection, in words, and how many bytes.
+    words: str
+    size: int
+
+    def start(self, net: Net, address: Address, probe: Probe) -> int:
+        """Open ``probe.sock`` and send; the selector's events to wait for. Raises ``OSError``."""
+
+    def event(self, probe: Probe) -> TraceReply | int:
+        """What happened: a reply, or the events to wait for next."""
+
+
+class Syn:
+    """The port's own SYN."""
+
+    mode: TraceMode = "syn"
+    words = ""
+    size = 0
+
+    def start(self, net: Net, address: Address, probe: Probe) -> int:
+        """Begin a connection whose SYN lives for ``probe.ttl`` hops."""
+
+        def prepare(sock: socket.socket) -> None:
+            ask_for_icmp(sock)
+            set_ttl(sock, probe.ttl)
+
+        probe.sock = net.start_connect(address, prepare)
+        probe.flow = flow_to(probe.sock, address)
+        return selectors.EVENT_WRITE
+
+    def event(self, probe: Probe) -> TraceReply | int:
+        """Connected, refused, or an ICMP error."""
+        assert probe.sock is not None
+        number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not number:
+            return probe.answered("open")
+        return probe.answered(_ENDS.get(number, "unreachable"))
+
+
+class Data:
+    """Bytes inside a connection that is opened with the usual TTL: what reacts to content shows itself."""
+
+    mode: TraceMode = "data"
+
+    def __init__(self, payload: bytes, words: str) -> None:
+        self._payload = payload
+        self.words = words
+        self.size = len(payload)
+
+    def start(self, net: Net, address: Address, probe: Probe) -> int:
+        """Begin the connection."""
+        probe.sock = net.start_connect(address)
+        probe.flow = flow_to(probe.sock, address)
+        return selectors.EVENT_WRITE
+
+    def event(self, probe: Probe) -> TraceReply | int:
+        """Send once the connection is open, then listen."""
+        assert probe.sock is not None
+        number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if not probe.opened:
+            return probe.answered("unsent") if number else self._send(probe, probe.sock)
+        if number:
+            # Time exceeded and every other ICMP error look alike here; ``Trace`` knows which TTLs cannot have died.
+            return probe.answered("hop" if number == errno.EHOSTUNREACH else _ENDS.get(number, "unreachable"))
+        try:
+            return probe.answered("data" if probe.sock.recv(1) else "closed")
+        except BlockingIOError:
+            return selectors.EVENT_READ
+        except OSError as error:
+            return probe.answered("hop" if error.errno == errno.EHOSTUNREACH else _ENDS.get(error.errno or 0, "reset"))
+
+    def _send(self, probe: Probe, sock: socket.socket) -> TraceReply | int:
+        probe.opened = True
+        ask_for_icmp(sock)
+        set_ttl(sock, probe.ttl)
+        probe.sent = time.monotonic()
+        try:
+            sock.send(self._payload)
+        except OSError as error:
+            return probe.answered(_ENDS.get(error.errno or 0, "unsent"))
+        return selectors.EVENT_READ
+
+
+class Udp:
+    """A datagram to a port where nobody listens: the host itself answers it, whatever its TCP ports do."""
+
+    mode: TraceMode = "udp"
+    words = ""
+    size = 0
+
+    def start(self, net: Net, address: Address, probe: Probe) -> int:
+        """Send one datagram."""
+        to = Address(address.host, UDP_PORT + probe.ttl)
+        probe.sock = net.udp(to)
+        probe.sock.setblocking(False)
+        ask_for_icmp(probe.sock)
+        set_ttl(probe.sock, probe.ttl)
+        probe.flow = flow_to(probe.sock, to, "udp")
+        probe.sock.send(b"netdiag trace")
+        return selectors.EVENT_READ
+
+    def event(self, probe: Probe) -> TraceReply | int:
+        """An ICMP error, or, against expectation, an answer."""
+        assert probe.sock is not None
+        reply = probe.answered("none")
+        if reply.answer != "none":
+            return reply
+        try:
+            probe.sock.recv(1)
+        except BlockingIOError:
+            return selectors.EVENT_READ
+        except OSError:  # a system that tells of the error and not of its sender
+            return probe.answered("refused")
+        return probe.answered("data")
+
+
+#: What an error of a socket means for a probe, where no ICMP error explains it.
+_ENDS: dict[int, TraceAnswer] = {
+    errno.ECONNREFUSED: "refused",
+    errno.ECONNRESET: "reset",
+    errno.EPIPE: "reset",
+    errno.ETIMEDOUT: "none",
+    errno.EPERM: "unsent",
+    errno.EACCES: "unsent",
+}
+
+
+def set_ttl(sock: socket.socket, ttl: int) -> None:
+    """The TTL, or IPv6 hop limit, of what is sent from now on; -1 for the system's own (ip(7), ipv6(7))."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+@dataclass
+class Trace:
+    """One trace. ``run`` blocks until the target has answered, or nothing more is to be expected."""
+
+    net: Net
+    address: Address
+    kind: Kind
+    deadline: Deadline
+    limits: Limits = field(default_factory=Limits)
+    #: How far away the target is known to be: inside a connection, nothing that gets so far has died on the way.
+    distance: int | None = None
+    #: Told of each TTL whose probes have all ended, in order.
+    reached: Callable[[TraceHop], None] = lambda _hop: None
+
+    def __post_init__(self) -> None:
+        self._probes: list[Probe] = []
+        self._open: set[Probe] = set()
+        self._told = 0
+        self._end = self.limits.max_ttl + 1  # the smallest TTL that did not end on the way
+        self._next = 0
+
+    def run(self) -> tuple[TraceHop, ...]:
+        """What answered at each TTL, up to the first that did not end on the way, or to the largest tried."""
+        with selectors.DefaultSelector() as selector:
+            try:
+                while self._more(selector):
+                    for key, _ in selector.select(self._patience()):
+                        self._happened(selector, key.data)
+                    self._give_up(selector)
+                    self._tell()
+            finally:
+                for probe in tuple(self._open):
+                    self._close(selector, probe)
+        return tuple(self._hop(ttl) for ttl in range(1, min(self._end, self._launched) + 1))
+
+    @property
+    def _launched(self) -> int:
+        return self._probes[-1].ttl if self._probes else 0
+
+    def _more(self, selector: selectors.BaseSelector) -> bool:
+        """Send as many as the window allows; whether there is anything to wait for."""
+        last = min(self._end, self.limits.max_ttl) if not self._silent() else 0
+        while len(self._open) < self.limits.window and self.deadline.remaining() > 0:
+            ttl = self._next // self.limits.queries + 1
+            if ttl > last:
+                break
+            self._next += 1
+            self._launch(selector, ttl)
+            last = min(last, self._end)
+        return any(probe.ttl <= self._end for probe in self._open) and self.deadline.remaining() > 0
+
+    def _silent(self) -> bool:
+        """Whether enough TTLs beyond the last that was answered were given up."""
+        answers = [(probe.ttl, probe.reply.answer) for probe in self._probes if probe.reply]
+        last = max((ttl for ttl, answer in answers if answer != "none"), default=0)
+        return len({ttl for ttl, answer in answers if ttl > last}) >= self.limits.silent_hops
+
+    def _launch(self, selector: selectors.BaseSelector, ttl: int) -> None:
+        probe = Probe(ttl, sent=time.monotonic())
+        self._probes.append(probe)
+        try:
+            events = self.kind.start(self.net, self.address, probe)
+        except OSError as error:
+            probe.failure = from_errno(error.errno or 0, "send", error.strerror or str(error))
+            self._ended(probe, probe.answered("unsent", heard=False))
+            return
+        assert probe.sock is not None
+        self._open.add(probe)
+        selector.register(probe.sock, events, probe)
+
+    def _happened(self, selector: selectors.BaseSelector, probe: Probe) -> None:
+        outcome = self.kind.event(probe)
+        assert probe.sock is not None
+        if isinstance(outcome, int):
+            selector.modify(probe.sock, outcome, probe)
+            return
+        if outcome.answer == "hop" and not outcome.icmp and self.distance is not None and probe.ttl >= self.distance:
+            outcome = TraceReply(answer="unreachable", rtt_ms=outcome.rtt_ms, flow=outcome.flow)
+        self._close(selector, probe)
+        self._ended(probe, outcome)
+
+    def _ended(self, probe: Probe, reply: TraceReply) -> None:
+        probe.reply = reply
+        if reply.answer not in ("hop", "none"):
+            self._end = min(self._end, probe.ttl)
+
+    def _close(self, selector: selectors.BaseSelector, probe: Probe) -> None:
+        """Leave no connection half open at the server: whatever TTL it had, its end gets there, as a reset."""
+        self._open.discard(probe)
+        if probe.sock is None:
+            return
+        selector.unregister(probe.sock)
+        if probe.opened:
+            with contextlib.suppress(OSError):
+                set_ttl(probe.sock, -1)
+                probe.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
+        probe.sock.close()
+
+    def _expiry(self, probe: Probe) -> float:
+        """When an answer to the probe is not to be expected any more."""
+        patience = self.limits.wait_s
+        beyond = [p.reply.rtt_ms for p in self._probes if p.ttl >= probe.ttl and p.reply and p.reply.rtt_ms]
+        if beyond:
+            patience = min(patience, max(_LEAST_PATIENCE_S, _PATIENCE_RATIO * min(beyond) / 1000))
+        return probe.sent + patience
+
+    def _patience(self) -> float:
+        waiting = [self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
+        until = min(waiting, default=0.0) - time.monotonic()
+        return max(0.0, min(until, self.deadline.remaining()))
+
+    def _give_up(self, selector: selectors.BaseSelector) -> None:
+        now = time.monotonic()
+        for probe in [p for p in self._open if self._expiry(p) <= now]:
+            self._close(selector, probe)
+            self._ended(probe, probe.answered("none", heard=False))
+
+    def _tell(self) -> None:
+        """Tell of the TTLs that are complete, in order."""
+        while self._told < min(self._end, self._launched):
+            probes = [probe for probe in self._probes if probe.ttl == self._told + 1]
+            if len(probes) < self.limits.queries or any(probe.reply is None for probe in probes):
+                return
+            self._told += 1
+            self.reached(self._hop(self._told))
+
+    def _hop(self, ttl: int) -> TraceHop:
+        replies = (p.reply or TraceReply(answer="none", flow=p.flow) for p in self._probes if p.ttl == ttl)
+        return TraceHop(ttl=ttl, replies=tuple(replies))
+
+    @property
+    def unsent(self) -> Failure | None:
+        """Why nothing could be sent, if that is what ended the trace."""
+        return next((probe.failure for probe in self._probes if probe.failure), None)
+
+
+#: struct linger: on, for 0 seconds, so that closing sends a reset (socket(7)). Winsock has two shorts, others two ints.
+_ABORT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+def trace(
+    net: Net,
+    address: Address,
+    kind: Kind,
+    step: Step,
+    *,
+    deadline: Deadline,
+    limits: Limits | None = None,
+    distance: int | None = None,
+    server_name: str = "",
+    proxy: bool = False,
+    reached: Callable[[TraceHop], None] | None = None,
+) -> TraceObservation:
+    """Trace the way to ``address`` with ordinary sockets. Never raises for trouble on the network."""
+    watch = Stopwatch()
+    run = Trace(net, address, kind, deadline, limits or Limits(), distance, reached or (lambda _hop: None))
+    hops = run.run()
+    return conclude(
+        TraceObservation(
+            **step._asdict(),
+            started=watch.started,
+            took_s=watch.took_s,
+            address=address.host,
+            port=address.port,
+            peer="proxy" if proxy else "target",
+            mode=kind.mode,
+            payload=kind.words,
+            server_name=server_name,
+            sent_bytes=kind.size,
+            hops=hops,
+            limits=() if TELLS_SENDERS else (_SILENT_SYSTEM,),
+        ),
+        run.unsent,
+    )
+
+
+_SILENT_SYSTEM = "this system does not tell which router an ICMP error came from"
+
+
+def conclude(seen: TraceObservation, unsent: Failure | None = None) -> TraceObservation:
+    """The observation with what its hops amount to: the answer, the distance, the failure."""
+    last = seen.hops[-1] if seen.hops else TraceHop(ttl=0, replies=())
+    arrived = last.answer not in ("hop", "none")
+    failure: Failure | None = None
+    if last.answer not in _GOOD[seen.mode]:
+        kind, detail = _FAILURES[last.answer]
+        failure = unsent if unsent and last.answer == "unsent" else Failure(kind=kind, step="trace", detail=detail)
+    return msgspec.structs.replace(
+        seen,
+        answer=last.answer,
+        distance=last.ttl if arrived else None,
+        outcome="failed" if failure else "ok",
+        failure=failure,
+    )

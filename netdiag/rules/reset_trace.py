@@ -1,0 +1,136 @@
+"""What a trace adds to the question who sent a reset: packets with short lives find the place that they do not pass.
+
+Contract: pure. What a trace shows outweighs TTL arithmetic, since it does not depend on values that a device can copy,
+nor on the way back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from netdiag.model import ResetObservation, TcpObservation, TlsObservation
+from netdiag.rules.initial_ttl import PATH_CHANGE, hop_number, ordinal, routers_crossed
+from netdiag.rules.registry import Hit
+from netdiag.rules.reset_evidence import Attribution, attribute
+from netdiag.rules.reset_sign import Sign, nearest_ttl, ttl_word
+from netdiag.rules.seen import Seen
+from netdiag.rules.traces import Turn, router, turn
+from netdiag.rules.words import utc
+
+
+def traced(seen: Seen, o: ResetObservation) -> Attribution:
+    """Weigh a reset together with the traces of its address and port; without any, by its own signs alone."""
+    found = _turn(seen, o)
+    judged = attribute(o, signs=tuple(_signs(o, found)) if found else ())
+    if judged.origin != "path-device" or o.flow is None:
+        return judged
+    if found is None or found.actor != "device":
+        hop = judged.hop or 0
+        return replace(judged, address=router(seen, o.flow.server, o.flow.server_port, hop))
+    return replace(
+        judged,
+        hop=found.hop or None,
+        address=found.address,
+        name=found.name,
+        proof=next(sign.words for sign in judged.signs if sign.name == "trace"),
+        also=tuple(_also(o, found)),
+    )
+
+
+def _turn(seen: Seen, o: ResetObservation) -> Turn | None:
+    """The trace of what provoked the reset, if it provoked one again."""
+    if o.flow is None or o.claimed != "server" or seen.capture:
+        return None
+    found = turn(seen, o.flow.server, o.flow.server_port, "syn" if o.stage == "post_syn" else "data")
+    return found if found and found.answer in ("reset", "refused") else None
+
+
+def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
+    what = f"same {found.trace.payload or 'data'}" if found.trace.mode == "data" else "SYN"
+    if found.actor == "device":
+        yield Sign(name="trace", points_to="path-device", weight=0.97, words=_trace_words(found))
+        return
+    off = _off(o, found)
+    words = f"the {what} provokes the reset only with TTL {found.arrived}"
+    if found.actor == "at-server":
+        words += f", and {found.how_far}"
+        if off == 0 or nearest_ttl(o) == o.resets[0].ttl:
+            yield Sign(name="trace", points_to="server", weight=0.75, words=words)
+        elif abs(off) > PATH_CHANGE:
+            yield Sign(name="trace", points_to="nobody", words=f"{words}: it, or the router in front of it")
+        else:
+            words += f", but its {ttl_word(o)} puts the sender at the {ordinal(hop_number(o.resets[0].ttl))}"
+            yield Sign(name="trace", points_to="nobody", words=words)
+        return
+    where = f"its {ttl_word(o)} puts the sender at the {ordinal(hop_number(o.resets[0].ttl))} hop"
+    if off == 0:
+        yield Sign(name="trace", points_to="server", weight=0.75, words=f"{words}, and {where} as well")
+    elif off == -1:
+        words = f"{words}, and {where}, which is a router that other packets end at"
+        yield Sign(name="trace", points_to="path-device", weight=0.75, words=words)
+    else:
+        yield Sign(name="trace", points_to="nobody", words=f"{words}, while {where}")
+
+
+def by_trace_alone(seen: Seen) -> Iterator[Hit]:
+    """Resets of connections whose packets were not to be seen, where a trace shows that the server is further away."""
+    captured = {o.flow for o in seen.of(ResetObservation)}
+    attempts: list[TcpObservation | TlsObservation] = [*seen.effective(TcpObservation)]
+    attempts += [o for o in seen.effective(TlsObservation) if o.purpose == "main"]
+    for o in attempts:
+        if o.failure is None or o.failure.kind not in ("reset", "refused") or o.flow in captured:
+            continue
+        found = turn(seen, o.address, o.port, "data" if isinstance(o, TlsObservation) else "syn")
+        if found is not None and found.answer in ("reset", "refused") and found.actor == "device":
+            yield _traced_hit(seen, o, found)
+
+
+def _traced_hit(seen: Seen, o: TcpObservation | TlsObservation, found: Turn) -> Hit:
+    name = o.server_name if isinstance(o, TlsObservation) else ""
+    when = "right after the ClientHello" if isinstance(o, TlsObservation) else "instead of an answer to the SYN"
+    named = f", which named {name}" if name else ""
+    device = found.place if found.hop else "the security software of this machine, and its first router,"
+    moment = utc(o.started + o.took_s)
+    return Hit(
+        summary=f"Connections to {seen.target.authority} are reset {when}{named}. The reset bears the server's "
+        f"address, but a device on the path sent it: {_trace_words(found)}",
+        blame="path-device",
+        remedy=f"Check {device} towards {o.address}: find in its log, at {moment}, the rule that resets connections "
+        f"to port {o.port}{f' that name {name}' if name else ''}, and have it allowed.",
+        evidence=(o, *found.evidence),
+        culprit=found.culprit,
+        details=(*_limits(found), "The reset itself was not seen, so there is no TTL to compare"),
+    )
+
+
+def _trace_words(found: Turn) -> str:
+    what = f"same {found.trace.payload or 'data'}" if found.trace.mode == "data" else "SYN"
+    before = f"with TTL {found.hop} it ended at {found.place}, " if found.hop else ""
+    far = found.how_far or "the server is further away: its address is public, and that hop's is private"
+    return f"the {what} provokes the reset from TTL {found.arrived} on; {before}and {far}"
+
+
+def _limits(found: Turn) -> Iterator[str]:
+    if not found.hop:
+        yield "The reset comes even for a packet that no router passes on: this machine or its first router sent it"
+        return
+    yield (
+        f"{found.place[:1].upper()}{found.place[1:]} is the last where the packet's TTL can end; a device without "
+        "addresses (a bridge, a transparent firewall) would stand between it and the next hop"
+    )
+
+
+def _off(o: ResetObservation, found: Turn) -> int:
+    """How many routers more the reset has crossed than a packet from where the probes arrive would."""
+    return routers_crossed(o.resets[0].ttl) - found.hop
+
+
+def _also(o: ResetObservation, found: Turn) -> Iterator[str]:
+    yield from _limits(found)
+    by_ttl = hop_number(o.resets[0].ttl)
+    if found.hop and by_ttl != found.hop:
+        yield (
+            f"By its {ttl_word(o)} alone the sender would be the {ordinal(by_ttl)} hop: the way back is another, or "
+            f"the {ttl_word(o)} is not an honest one"
+        )

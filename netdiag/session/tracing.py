@@ -1,0 +1,149 @@
+"""The traces of one way: how far a failed attempt got, and what ended it. Made beside the rest of the run.
+
+Contract: a trace is begun at most once for each address and question. ``finish`` waits for what was begun, within the
+run's deadline, and records it; whatever is not there by then is said to be missing. Only the real network is traced,
+and nothing on this machine, which no router lies before.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+
+import msgspec
+
+from netdiag.model import FailureKind, Route, TcpObservation, TlsObservation, TraceObservation
+from netdiag.probes import trace
+from netdiag.probes.net import Address, Step
+from netdiag.probes.reverse import names_of
+from netdiag.probes.threads import spawn
+from netdiag.session.context import Context
+
+#: Ends of an attempt that something on the way can have brought about.
+TRACEABLE: frozenset[FailureKind] = frozenset({"timeout", "refused", "reset", "eof", "unreachable", "prohibited"})
+#: How long a trace waits for one answer: the kernel sends an unanswered SYN again after 1 s (RFC 6298 §2).
+_WAIT_S = 1.3
+#: So many hops in a row without an answer, behind which there is nothing: a port that does not answer at all.
+_SILENT_HOPS = 10
+#: Reverse lookups are for the reader's comfort.
+_NAMES_S = 0.5
+#: Connections at a time that carry data: a server may count them as an attack.
+_CONTENT_WINDOW = 8
+
+
+class Tracing:
+    """Begins traces when something has failed, or always, or never, as ``options.trace`` says."""
+
+    def __init__(self, context: Context, route: Route, *, wanted: bool = True) -> None:
+        self._context = context
+        self._route: Route = route
+        self._wanted = wanted
+        self._paths: dict[Address, Future[tuple[TraceObservation, ...]]] = {}
+        self._contents: dict[Address, Future[tuple[TraceObservation, ...]]] = {}
+
+    def possible(self, address: Address) -> bool:
+        """Whether there is anything to trace, and the user wants it."""
+        wanted = self._wanted and self._context.options.trace is not False
+        return wanted and self._context.machine.net.real and not _local(address.host)
+
+    def attempt(self, seen: TcpObservation) -> None:
+        """Trace a connection attempt that failed in a way that the path may explain."""
+        if seen.failure and seen.failure.kind in TRACEABLE:
+            self.path(Address(seen.address, seen.port), seen.id)
+
+    def handshake(self, seen: TlsObservation) -> None:
+        """Trace a ClientHello after a handshake that was cut off."""
+        if seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct":
+            from netdiag.probes import tls
+
+            name = seen.server_name
+            self.content(
+                Address(seen.address, seen.port), seen.parent, lambda: tls.client_hello(name), "ClientHello", name
+            )
+
+    def path(self, address: Address, parent: str | None) -> None:
+        """How far SYNs get, and, where the port does not open, how far away the host is."""
+        families = [known.family for known in self._paths]
+        if address.family not in families and self.possible(address):  # one of each tells enough
+            self._paths[address] = spawn(partial(self._trace_path, address, parent))
+
+    def content(
+        self, address: Address, parent: str | None, payload: Callable[[], bytes], words: str, name: str = ""
+    ) -> None:
+        """How far ``payload`` gets inside a connection, and what it provokes.
+
+        ``words`` says what it is; ``name`` is the server's name in it.
+        """
+        if address in self._contents or not self.possible(address):
+            return
+        self.path(address, parent)
+        if address not in self._paths:
+            return
+        self._contents[address] = spawn(partial(self._trace_content, address, parent, payload, words, name))
+
+    def finish(self, *, interrupted: bool = False) -> None:
+        """Record what was found out. ``interrupted``: without waiting for anything."""
+        for future in (*self._paths.values(), *self._contents.values()):
+            if interrupted and not future.done():
+                continue
+            try:
+                found = future.result(self._context.deadline.remaining())
+            except TimeoutError:
+                self._context.log.skip("tcp", self._route, "the run ended before the trace did")
+                continue
+            for observation in found:
+                self._context.log.add(observation)
+        self._paths, self._contents = {}, {}
+
+    def _trace_path(self, address: Address, parent: str | None) -> tuple[TraceObservation, ...]:
+        syn = self._trace(trace.Syn(), address, parent)
+        if syn.answer == "open" or syn.answer == "unsent":
+            return self._named(syn)
+        return self._named(syn, self._trace(trace.Udp(), address, parent))
+
+    def _trace_content(
+        self, address: Address, parent: str | None, payload: Callable[[], bytes], words: str, name: str
+    ) -> tuple[TraceObservation, ...]:
+        distance = next((o.distance for o in self._paths[address].result() if o.answer == "open"), None)
+        kind = trace.Data(payload(), words)
+        return (self._trace(kind, address, parent, distance=distance, server_name=name),)
+
+    def _trace(
+        self,
+        kind: trace.Kind,
+        address: Address,
+        parent: str | None,
+        *,
+        distance: int | None = None,
+        server_name: str = "",
+    ) -> TraceObservation:
+        return trace.trace(
+            self._context.machine.net,
+            address,
+            kind,
+            Step(f"trace.{self._route}.{address}.{kind.mode}", parent, self._route),
+            deadline=self._context.deadline,
+            limits=trace.Limits(
+                max_ttl=distance or trace.MAX_TTL,
+                window=_CONTENT_WINDOW if kind.mode == "data" else trace.Limits.window,
+                wait_s=min(_WAIT_S, self._context.options.timeout_s),
+                silent_hops=_SILENT_HOPS,
+            ),
+            distance=distance,
+            server_name=server_name,
+            proxy=self._route == "proxy",
+        )
+
+    def _named(self, *traces: TraceObservation) -> tuple[TraceObservation, ...]:
+        if self._context.options.numeric:
+            return traces
+        addresses = dict.fromkeys(address for o in traces for hop in o.hops for address in hop.addresses)
+        names = names_of(tuple(addresses), self._context.deadline.within(_NAMES_S))
+        return (msgspec.structs.replace(traces[0], names=names), *traces[1:])
+
+
+def _local(host: str) -> bool:
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.is_loopback or address.is_link_local or address.is_multicast

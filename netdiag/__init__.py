@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         CaptureAnalysis,
         CertificateOptions,
         Options,
+        TraceOptions,
         analyze_capture,
         check_certificates,
         diagnose_endpoint,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         parse_target,
         read_capture,
         rejudge,
+        trace_path,
     )
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "Report",
     "Severity",
     "Target",
+    "TraceOptions",
     "UsageError",
     "Verdict",
     "Verification",
@@ -64,6 +67,7 @@ __all__ = [
     "read_capture",
     "rejudge",
     "render",
+    "trace_path",
     "verify_certificate",
     "write_flows",
 ]
@@ -82,6 +86,7 @@ _HOME = {
     **dict.fromkeys(
         ("Options", "diagnose_endpoint", "diagnose_endpoints", "parse_target", "rejudge"), "netdiag.session"
     ),
+    **dict.fromkeys(("TraceOptions", "trace_path"), "netdiag.session"),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "tcp": "up to TCP: every address, directly and through the proxy",
     "tls": "up to TLS: versions, the presented chain, and whether it is trusted",
     "https": "up to HTTPS: the same ladder as endpoint",
+    "trace": "TCP traceroute: names the hop that answers, resets or swallows",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
     "explain": "what a finding means and what to do; alone, the catalogue",

@@ -51,7 +51,7 @@ def declare(parser: argparse.ArgumentParser, *, profiles: bool = False) -> None:
             help="a value that the profile leaves open, such as factory=NAME (may be repeated)",
         )
         group.add_argument("--list", action="store_true", help="print the targets, and test nothing")
-    add_report_options(parser)
+    add_report_options(parser, ticket=True)
     add_probe_options(parser)
 
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, *, command: str, until: Until) -> int:
 
 def _list(args: argparse.Namespace, wanted: Wanted, format_: Format) -> int:
     with Output(args.output, format_) as output:
-        if format_ == "text":
+        if format_ in ("text", "ticket"):
             output.write(listing(wanted))
         else:
             from netdiag.report import json
@@ -164,7 +164,7 @@ class Writer:
             return
         order = {_key(target): n for n, target in enumerate(self._wanted.targets)}
         ordered = sorted(self.reports, key=lambda report: order.get(_key(report.target), len(order)))
-        one = self._format == "text" and len(self._wanted.targets) == 1
+        one = self._format in ("text", "ticket") and len(self._wanted.targets) == 1
         self._output.write(render(ordered[0] if one and ordered else ordered, self._format, self._layout))
 
 

@@ -21,17 +21,28 @@ _MAX_NAME = 253
 _MAX_TIMEOUT_S = 60.0
 
 
-def add_output_options(parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json", "jsonl")) -> None:
-    """--format, --output, --no-color."""
+def add_output_options(
+    parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json", "jsonl"), *, ticket: bool = False
+) -> None:
+    """--format, --output, --no-color; and --ticket, which is a format too."""
     group = parser.add_argument_group("output")
-    group.add_argument("--format", choices=formats, help="default: by the suffix of --output, else text")
+    form = group.add_mutually_exclusive_group()
+    form.add_argument("--format", choices=formats, help="default: by the suffix of --output, else text")
+    if ticket:
+        form.add_argument(
+            "--ticket",
+            dest="format",
+            action="store_const",
+            const="ticket",
+            help="instead of the report, a note for the network team, to be pasted into a mail",
+        )
     group.add_argument("-o", "--output", metavar="FILE", help="write here, in one piece at the end; - is stdout")
     group.add_argument("--no-color", action="store_true", help="no colours (the variable NO_COLOR says the same)")
 
 
-def add_report_options(parser: argparse.ArgumentParser) -> None:
+def add_report_options(parser: argparse.ArgumentParser, *, ticket: bool = False) -> None:
     """What every command that reports on a target takes."""
-    add_output_options(parser)
+    add_output_options(parser, ticket=ticket)
     group = parser.add_argument_group("report")
     group.add_argument(
         "--fail-on",
@@ -43,12 +54,17 @@ def add_report_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--verbose", action="store_true", help="all evidence in full: records, certificates, headers")
 
 
-def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
-    """How to reach anything; the group, for more of the kind."""
-    group = parser.add_argument_group(title)
+def add_timeout(group: argparse._ArgumentGroup) -> None:
+    """--timeout."""
     group.add_argument(
         "--timeout", type=_timeout, default=8.0, metavar="SECONDS", help="bound of each network wait (default: 8)"
     )
+
+
+def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
+    """How to reach anything; the group, for more of the kind."""
+    group = parser.add_argument_group(title)
+    add_timeout(group)
     group.add_argument(
         "--proxy",
         default="system",

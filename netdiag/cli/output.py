@@ -96,7 +96,7 @@ class Output:
 
     def __init__(self, path: str | None, format: Format) -> None:  # noqa: A002 - the option's name
         self._whole = WholeFile(path) if path and path != "-" else None
-        self._text = format == "text"
+        self._text = format in ("text", "ticket")
         self._file: IO[bytes] | None = None
         self._broken = False
 

@@ -75,7 +75,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         metavar="STORE",
         help="verify captured certificates with certifi, system, or a FILE or DIR, instead of certifi and system",
     )
-    add_report_options(parser)
+    add_report_options(parser, ticket=True)
 
 
 def run(args: argparse.Namespace) -> int:

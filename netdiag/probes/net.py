@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
@@ -29,6 +30,11 @@ class Address(NamedTuple):
         """The socket family."""
         return socket.AF_INET6 if ":" in self.host else socket.AF_INET
 
+    @property
+    def version(self) -> int:
+        """Of IP: 4 or 6."""
+        return 6 if ":" in self.host else 4
+
 
 class Step(NamedTuple):
     """Where in the ladder a probe stands: what every observation repeats of it. ``Observation(**step._asdict())``."""
@@ -39,13 +45,16 @@ class Step(NamedTuple):
 
 
 class Deadline:
-    """A moment on the monotonic clock by which a wait must end."""
+    """A moment on the monotonic clock by which a wait must end; at once when ``cancel`` is set."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, cancel: threading.Event | None = None) -> None:
         self._end = time.monotonic() + seconds
+        self._cancel = cancel
 
     def remaining(self) -> float:
         """Seconds left, never negative."""
+        if self._cancel is not None and self._cancel.is_set():
+            return 0.0
         return max(0.0, self._end - time.monotonic())
 
     def require(self) -> float:
@@ -57,7 +66,7 @@ class Deadline:
 
     def within(self, seconds: float) -> Deadline:
         """The earlier of this deadline and ``seconds`` from now."""
-        return Deadline(min(seconds, self.remaining()))
+        return Deadline(min(seconds, self.remaining()), self._cancel)
 
 
 class Stopwatch:

@@ -226,6 +226,16 @@ class TlsStream:
                     raise TlsAlertError(pipe.notes.alert) from None
                 raise
 
+    def sealed(self, data: bytes) -> bytes:
+        """The TLS records that ``send`` would send for ``data``, which are the caller's to send. Raises ``OSError``."""
+        pipe = self._pipe
+        try:
+            pipe.run(partial(pipe.conn.send, data))
+        except SSL.Error as error:
+            raise self._broken(error) from error
+        records, pipe.unsent = pipe.unsent, b""
+        return records
+
     def receive(self, deadline: Deadline, limit: int = 65536) -> bytes:
         """The next bytes; ``b""`` when the peer closed its side, with or without close_notify.
 

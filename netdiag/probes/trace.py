@@ -18,7 +18,9 @@ import socket
 import struct
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -38,6 +40,7 @@ from netdiag.model import (
 from netdiag.probes.failure import PROHIBITED_ICMP, from_errno
 from netdiag.probes.icmp import TELLS_SENDERS, ask_for_icmp, queued_icmp_error
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, flow_to
+from netdiag.probes.threads import spawn
 
 #: Longer paths are loops (traceroute's own limit, and more than p0f's MAX_DIST leaves over).
 MAX_TTL = 30
@@ -48,6 +51,8 @@ UDP_PORT = 33434
 _PATIENCE_RATIO = 10.0
 #: ... but routers answer when they have nothing better to do.
 _LEAST_PATIENCE_S = 0.3
+#: How often a wait looks whether it is still wanted.
+_TICK_S = 0.1
 
 #: Time exceeded in transit, by IP version: type and code (RFC 792, RFC 4443 §3.3).
 TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
@@ -213,6 +218,46 @@ class Data:
             return probe.answered(_ENDS.get(error.errno or 0, "unsent"))
         return selectors.EVENT_READ
 
+    def close(self) -> None:
+        """Give up what was prepared and not needed."""
+
+
+#: Opens a connection that is ready for data; the socket and the bytes to send. Raises ``OSError`` or ``EOFError``.
+Opener = Callable[[], tuple[socket.socket, bytes]]
+
+
+class Prepared(Data):
+    """Data in connections that somebody else opens, such as a request inside TLS: each has bytes of its own."""
+
+    def __init__(self, opener: Opener, words: str, *, ahead: int) -> None:
+        """``ahead``: how many connections are opened at a time."""
+        super().__init__(b"", words)
+        self._opener = opener
+        self._opening = deque(spawn(opener) for _ in range(ahead))
+
+    def start(self, net: Net, address: Address, probe: Probe) -> int:  # noqa: ARG002 - the opener knows them
+        """Take a connection that is ready, and send."""
+        self._opening.append(spawn(self._opener))
+        try:
+            sock, self._payload = self._opening.popleft().result()
+        except EOFError as error:
+            raise ConnectionResetError(str(error)) from None
+        self.size = len(self._payload)
+        sock.setblocking(False)
+        probe.sock, probe.flow = sock, flow_to(sock, address)
+        reply = self._send(probe, sock)
+        return reply if isinstance(reply, int) else selectors.EVENT_WRITE
+
+    def close(self) -> None:
+        """Give up the connections that nobody needed."""
+        for opening in self._opening:
+            opening.add_done_callback(_abandon)
+
+
+def _abandon(opened: Future[tuple[socket.socket, bytes]]) -> None:
+    if not opened.exception():
+        opened.result()[0].close()
+
 
 class Udp:
     """A datagram to a port where nobody listens: the host itself answers it, whatever its TCP ports do."""
@@ -375,7 +420,7 @@ class Trace:
     def _patience(self) -> float:
         waiting = [self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
         until = min(waiting, default=0.0) - time.monotonic()
-        return max(0.0, min(until, self.deadline.remaining()))
+        return max(0.0, min(until, self.deadline.remaining(), _TICK_S))
 
     def _give_up(self, selector: selectors.BaseSelector) -> None:
         now = time.monotonic()

@@ -223,15 +223,26 @@ def connection_details(observation: ConnectionObservation) -> list[str]:
     return lines
 
 
+def crossed(ttl: int) -> tuple[int, int]:
+    """What a packet with this TTL started with, and how many routers took one off."""
+    initial = next((start for start in _INITIAL_TTLS if ttl <= start), _INITIAL_TTLS[-1])
+    return initial, max(initial - ttl, 0)
+
+
+def other_start(ttl: int) -> int | None:
+    """Another value that it may have started with."""
+    return 64 if ttl <= 32 and 64 - ttl <= _LONGEST_PATH else None
+
+
 def hops(ttl: int) -> str:
     """``64 − 61 = 3 routers, the 4th hop``: how far a packet with this TTL came."""
-    initial = next((start for start in _INITIAL_TTLS if ttl <= start), _INITIAL_TTLS[-1])
-    crossed = initial - ttl
-    if not crossed:
+    initial, routers = crossed(ttl)
+    if not routers:
         return "no router crossed: sent here, or next to here"
-    words = f"{initial} − {ttl} = {counted(crossed, 'router')}, the {ordinal(crossed + 1)} hop"
-    if initial == 32 and 64 - ttl <= _LONGEST_PATH:
-        words += f"; or 64 − {ttl} = {64 - ttl} routers"
+    words = f"{initial} − {ttl} = {counted(routers, 'router')}, the {ordinal(routers + 1)} hop"
+    other = other_start(ttl)
+    if other is not None:
+        words += f"; or {other} − {ttl} = {other - ttl} routers"
     return words
 
 

@@ -59,6 +59,11 @@ def to_ascii(text: str) -> str:
     return text.translate(_ASCII).encode("ascii", "backslashreplace").decode("ascii")
 
 
+def plain(text: str) -> str:
+    """Typographic signs become plain ones, as mails and keyboards have them; letters stay."""
+    return text.translate(_ASCII)
+
+
 def _visible(text: str) -> str:
     out: list[str] = []
     marks = 0

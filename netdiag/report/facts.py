@@ -28,6 +28,8 @@ from netdiag.model import (
     ServiceObservation,
     TcpObservation,
     TlsObservation,
+    TraceObservation,
+    WireObservation,
 )
 from netdiag.report import certificate_facts
 from netdiag.report.phrases import common_name, failure_words, some, validity
@@ -36,6 +38,8 @@ from netdiag.report.units import day, milliseconds
 
 def describe(observation: Observation, host: str = "") -> str:
     """The facts of one observation, one line. ``host``, which the reader knows already, is left out of it."""
+    if isinstance(observation, WireObservation):
+        return _describe(observation)
     if observation.outcome == "not-run":
         return "not waited for" if isinstance(observation, DnsObservation) else "not run"
     if isinstance(observation, DnsObservation):
@@ -91,6 +95,8 @@ _describe.register(ConnectionObservation, _by("capture_facts", "connection"))
 _describe.register(ResetObservation, _by("capture_facts", "reset"))
 _describe.register(RetrievalObservation, certificate_facts.retrieval)
 _describe.register(KeyObservation, certificate_facts.key)
+_describe.register(TraceObservation, _by("trace_facts", "trace"))
+_describe.register(WireObservation, _by("trace_facts", "wire"))
 _describe.register(AlignmentObservation, _by("comparison", "describe_alignment"))
 _describe.register(AlignedObservation, _by("comparison", "describe_aligned"))
 
@@ -227,6 +233,10 @@ def details(observation: Observation) -> tuple[str, ...]:
         from netdiag.report import capture_facts
 
         lines += capture_facts.details(observation)
+    elif isinstance(observation, TraceObservation | WireObservation):
+        from netdiag.report import trace_facts
+
+        lines += trace_facts.details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

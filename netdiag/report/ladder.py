@@ -16,17 +16,21 @@ from netdiag.model import (
     RUNG_OF,
     RUNGS,
     ChainObservation,
+    ConnectionObservation,
     DnsObservation,
     HttpsObservation,
     Observation,
     ProxyObservation,
     ProxySelection,
     Report,
+    ResetObservation,
     Route,
     Rung,
     Severity,
     TcpObservation,
     TlsObservation,
+    TraceObservation,
+    WireObservation,
     authority,
 )
 from netdiag.report import facts, phrases, units
@@ -57,6 +61,9 @@ class Ladder:
         """The row of that rung on that way, if there is one."""
         return next((row for row in self.rows if row.rung == rung and row.route == route), None)
 
+
+#: What a run sees of its own packets explains a rung, and is none: the probes themselves stand in the ladder.
+_BESIDE = (WireObservation, ConnectionObservation, ResetObservation)
 
 #: What a rung shows: (nothing worked, seconds, fact).
 _Shown = tuple[bool, float | None, str]
@@ -97,7 +104,10 @@ def _row(report: Report, rung: Rung, route: Route) -> Row | None:
     here = [
         o
         for o in report.observations
-        if rung_of(o, report.target.host) == rung and (shared or o.route == route) and o.outcome != "not-run"
+        if rung_of(o, report.target.host) == rung
+        and (shared or o.route == route)
+        and o.outcome != "not-run"
+        and not isinstance(o, _BESIDE)
     ]
     reason = next((entry.reason for entry in report.not_run if entry.rung == rung and entry.route == route), None)
     if not here:
@@ -180,6 +190,8 @@ def _server_words(server: str, given: Sequence[DnsObservation]) -> str:
 
 def _tcp(here: Sequence[Observation]) -> _Shown:
     attempts = [o for o in here if isinstance(o, TcpObservation)]
+    if not attempts:
+        return _traced(here)
     good = sorted((o for o in attempts if o.outcome == "ok"), key=lambda o: o.took_s)
     bad = [o for o in attempts if o.outcome == "failed"]
     parts: list[str] = []
@@ -194,6 +206,15 @@ def _tcp(here: Sequence[Observation]) -> _Shown:
     if len(bad) > 2:
         parts.append(f"{len(bad) - 2} more failed")
     return not good, good[0].took_s if good else max(o.took_s for o in attempts), ", ".join(parts)
+
+
+def _traced(here: Sequence[Observation]) -> _Shown:
+    """Traces alone: the port's own answer decides, else what was sent inside a connection, else how far the host is."""
+    traces = [o for o in here if isinstance(o, TraceObservation)]
+    modes = [mode for mode in ("syn", "data", "udp") if any(o.mode == mode for o in traces)]
+    decisive = [o for o in traces if o.mode == modes[0]]
+    failed = all(o.outcome == "failed" for o in decisive)
+    return failed, None, "; ".join(facts.describe(o) for o in traces[:3])
 
 
 def _place(observation: TcpObservation) -> str:

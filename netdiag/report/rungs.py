@@ -5,7 +5,7 @@ Contract: as text.py.
 
 from __future__ import annotations
 
-from netdiag.model import Report, Route
+from netdiag.model import ConnectionObservation, Report, ResetObservation, Route, TraceObservation, WireObservation
 from netdiag.report import sections, units
 from netdiag.report.ladder import Ladder, Row, ladder
 from netdiag.report.page import Page
@@ -20,9 +20,37 @@ def body(page: Page, report: Report) -> None:
     page.blank()
     _ladder(page, ladder(report))
     _not_tested(page, report)
+    shown = _packets_and_hops(page, report)
     sections.findings(page, report)
-    sections.observed(page, report)
+    sections.observed(page, report, shown)
     sections.bugs(page, report)
+
+
+def _packets_and_hops(page: Page, report: Report) -> set[str]:
+    """The path and the packets, where a run saw any; the ids of what stands there."""
+    drawn = {o.id for o in report.observations if isinstance(o, TraceObservation) and o.outcome != "not-run"}
+    captured = any(isinstance(o, ResetObservation) for o in report.observations)
+    if drawn:  # most reports have neither, and need not load the modules
+        from netdiag.report import path
+
+        path.section(page, report)
+    if captured:
+        from netdiag.report import packets
+
+        packets.section(page, report)
+        drawn |= {
+            o.id
+            for o in report.observations
+            if isinstance(o, ResetObservation) or (isinstance(o, ConnectionObservation) and o.segments)
+        }
+    limited = (TraceObservation, WireObservation)
+    limits = dict.fromkeys(limit for o in report.observations if isinstance(o, limited) for limit in o.limits)
+    if drawn and limits:
+        page.blank()
+        for limit in limits:
+            page.paragraph((limit, "dim"), first="  i ")
+        drawn |= {o.id for o in report.observations if isinstance(o, WireObservation) and o.outcome == "not-run"}
+    return drawn
 
 
 def _ladder(page: Page, rungs: Ladder) -> None:

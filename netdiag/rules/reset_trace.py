@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from netdiag.model import ResetObservation, TcpObservation, TlsObservation
+from netdiag.model import (
+    HttpsObservation,
+    Observation,
+    ResetObservation,
+    TcpObservation,
+    TlsObservation,
+    TraceObservation,
+)
 from netdiag.rules.initial_ttl import PATH_CHANGE, hop_number, ordinal, routers_crossed
 from netdiag.rules.registry import Hit
 from netdiag.rules.reset_evidence import Attribution, attribute
@@ -76,19 +83,36 @@ def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
 def by_trace_alone(seen: Seen) -> Iterator[Hit]:
     """Resets of connections whose packets were not to be seen, where a trace shows that the server is further away."""
     captured = {o.flow for o in seen.of(ResetObservation)}
-    attempts: list[TcpObservation | TlsObservation] = [*seen.effective(TcpObservation)]
-    attempts += [o for o in seen.effective(TlsObservation) if o.purpose == "main"]
-    for o in attempts:
-        if o.failure is None or o.failure.kind not in ("reset", "refused") or o.flow in captured:
-            continue
-        found = turn(seen, o.address, o.port, "data" if isinstance(o, TlsObservation) else "syn")
-        if found is not None and found.answer in ("reset", "refused") and found.actor == "device":
+    told: set[str] = set()
+    for o, found in _traced_failures(seen):
+        shown = found.answer in ("reset", "refused") and found.actor == "device"
+        if shown and o.flow not in captured and found.trace.id not in told:
+            told.add(found.trace.id)
             yield _traced_hit(seen, o, found)
 
 
-def _traced_hit(seen: Seen, o: TcpObservation | TlsObservation, found: Turn) -> Hit:
-    name = o.server_name if isinstance(o, TlsObservation) else ""
-    when = "right after the ClientHello" if isinstance(o, TlsObservation) else "instead of an answer to the SYN"
+def _traced_failures(seen: Seen) -> Iterator[tuple[Observation, Turn]]:
+    """What a reset ended, with the trace of what provoked it; a trace inside a connection may stand for itself."""
+    traces = [o for o in seen.effective(TraceObservation) if o.mode != "udp"]
+    for trace in traces:
+        found = turn(seen, trace.address, trace.port, trace.mode)
+        if found is None:
+            continue
+        kinds = (TcpObservation,) if trace.mode == "syn" else (TlsObservation, HttpsObservation)
+        ended = [o for kind in kinds for o in seen.effective(kind) if o.failure and o.failure.kind in _RESETS]
+        if ended:
+            yield ended[0], found
+        elif trace.mode == "data" and not any(seen.effective(kind) for kind in kinds):
+            yield trace, found
+
+
+_RESETS = ("reset", "refused")
+
+
+def _traced_hit(seen: Seen, o: Observation, found: Turn) -> Hit:
+    name, trace = found.trace.server_name, found.trace
+    what = f"the {trace.payload}" if trace.payload else "data"
+    when = f"right after {what}" if trace.mode == "data" else "instead of an answer to the SYN"
     named = f", which named {name}" if name else ""
     device = found.place if found.hop else "the security software of this machine, and its first router,"
     moment = utc(o.started + o.took_s)
@@ -96,9 +120,9 @@ def _traced_hit(seen: Seen, o: TcpObservation | TlsObservation, found: Turn) -> 
         summary=f"Connections to {seen.target.authority} are reset {when}{named}. The reset bears the server's "
         f"address, but a device on the path sent it: {_trace_words(found)}",
         blame="path-device",
-        remedy=f"Check {device} towards {o.address}: find in its log, at {moment}, the rule that resets connections "
-        f"to port {o.port}{f' that name {name}' if name else ''}, and have it allowed.",
-        evidence=(o, *found.evidence),
+        remedy=f"Check {device} towards {trace.address}: find in its log, at {moment}, the rule that resets "
+        f"connections to port {trace.port}{f' that name {name}' if name else ''}, and have it allowed.",
+        evidence=tuple(dict.fromkeys((o, *found.evidence))),
         culprit=found.culprit,
         details=(*_limits(found), "The reset itself was not seen, so there is no TTL to compare"),
     )

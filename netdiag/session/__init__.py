@@ -7,6 +7,8 @@ way.py         one way to the target, rung by rung
 resolution.py  one name, asked everywhere at once
 secure.py      TLS, its controls, the chain
 judgement.py   rules, verdict, report
+tracing.py   how far a failed attempt got
+route.py     the way to a port, hop by hop
 fleet.py       many targets at once
 helper.py      another process that takes a share of them
 captures.py    capture files instead of a live network
@@ -24,12 +26,14 @@ if TYPE_CHECKING:
     from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
     from netdiag.session.judgement import judge, rejudge
     from netdiag.session.options import Options
+    from netdiag.session.route import TraceOptions, trace_path
     from netdiag.session.target import parse_server, parse_target
 
 __all__ = [
     "CaptureAnalysis",
     "CertificateOptions",
     "Options",
+    "TraceOptions",
     "analyze_capture",
     "check_certificates",
     "diagnose_endpoint",
@@ -39,6 +43,7 @@ __all__ = [
     "parse_target",
     "read_capture",
     "rejudge",
+    "trace_path",
 ]
 
 #: Where each name lives. Reading a capture needs no probes, and probing no captures: each is imported when first used.
@@ -48,6 +53,7 @@ _HOME = {
     **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),
     **dict.fromkeys(("judge", "rejudge"), "judgement"),
     "Options": "options",
+    **dict.fromkeys(("TraceOptions", "trace_path"), "route"),
     **dict.fromkeys(("parse_server", "parse_target"), "target"),
 }
 

@@ -22,6 +22,7 @@ from netdiag.model import (
     Rung,
     Target,
     Tool,
+    TraceObservation,
     Verdict,
 )
 
@@ -175,4 +176,6 @@ def _healthy(seen: Seen, last_rung: Rung) -> str:
             return f"{name} answers HTTP {fetched.status}{through}{recognised}"
     if last_rung in ("tls", "chain"):
         return f"{name} takes TLS{through} and its certificate is trusted"
-    return f"{name} accepts connections{through}"
+    hops = next((o.distance for o in seen.effective(TraceObservation) if o.answer == "open"), None)
+    away = f" at {'the next hop' if hops == 1 else f'{hops} hops'}" if hops else ""
+    return f"{name} accepts connections{through}{away}"

@@ -8,13 +8,14 @@ and nothing on this machine, which no router lies before.
 from __future__ import annotations
 
 import ipaddress
+import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 
 import msgspec
 
-from netdiag.model import FailureKind, Route, TcpObservation, TlsObservation, TraceObservation
+from netdiag.model import FailureKind, HttpsObservation, Route, TcpObservation, TlsObservation, TraceObservation
 from netdiag.probes import trace
 from netdiag.probes.net import Address, Step
 from netdiag.probes.reverse import names_of
@@ -56,12 +57,42 @@ class Tracing:
     def handshake(self, seen: TlsObservation) -> None:
         """Trace a ClientHello after a handshake that was cut off."""
         if seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct":
+            name = seen.server_name
+            self._content(Address(seen.address, seen.port), seen.parent, partial(_hello, name), name)
+
+    def fetch(self, seen: HttpsObservation, address: Address) -> None:
+        """Trace an HTTP request after a fetch that was cut off, on a connection of this run's own."""
+        target = self._context.target
+        if not (seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct" and not seen.redirects):
+            return
+        request = f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n\r\n".encode()
+        if target.scheme == "http":
+            self._content(address, seen.parent, lambda: trace.Data(request, "HTTP request"))
+            return
+
+        def opener() -> tuple[socket.socket, bytes]:
             from netdiag.probes import tls
 
-            name = seen.server_name
-            self.content(
-                Address(seen.address, seen.port), seen.parent, lambda: tls.client_hello(name), "ClientHello", name
+            wait = self._context.wait()
+            stream = self._context.machine.net.connect(address, wait)
+            # With TLS 1.3 session tickets would arrive later, and be taken for an answer (RFC 8446 §4.6.1).
+            shaken, secured = tls.handshake(
+                stream,
+                address=address,
+                server_name=target.host,
+                purpose="tls1.2-only",
+                offered=("TLSv1.2", "TLSv1.2"),
+                deadline=wait,
+                step=Step("trace"),
             )
+            if secured is None:
+                stream.close()
+                raise ConnectionError(shaken.failure.detail if shaken.failure else "no TLS")
+            return stream.socket, secured.sealed(request)
+
+        self._content(
+            address, seen.parent, lambda: trace.Prepared(opener, "HTTP request in TLS", ahead=_CONTENT_WINDOW)
+        )
 
     def path(self, address: Address, parent: str | None) -> None:
         """How far SYNs get, and, where the port does not open, how far away the host is."""
@@ -69,19 +100,13 @@ class Tracing:
         if address.family not in families and self.possible(address):  # one of each tells enough
             self._paths[address] = spawn(partial(self._trace_path, address, parent))
 
-    def content(
-        self, address: Address, parent: str | None, payload: Callable[[], bytes], words: str, name: str = ""
-    ) -> None:
-        """How far ``payload`` gets inside a connection, and what it provokes.
-
-        ``words`` says what it is; ``name`` is the server's name in it.
-        """
+    def _content(self, address: Address, parent: str | None, kind: Callable[[], trace.Data], name: str = "") -> None:
+        """How far data get inside a connection, and what they provoke. ``name``: the server's in them."""
         if address in self._contents or not self.possible(address):
             return
         self.path(address, parent)
-        if address not in self._paths:
-            return
-        self._contents[address] = spawn(partial(self._trace_content, address, parent, payload, words, name))
+        if address in self._paths:
+            self._contents[address] = spawn(partial(self._trace_content, address, parent, kind, name))
 
     def finish(self, *, interrupted: bool = False) -> None:
         """Record what was found out. ``interrupted``: without waiting for anything."""
@@ -104,11 +129,14 @@ class Tracing:
         return self._named(syn, self._trace(trace.Udp(), address, parent))
 
     def _trace_content(
-        self, address: Address, parent: str | None, payload: Callable[[], bytes], words: str, name: str
+        self, address: Address, parent: str | None, make: Callable[[], trace.Data], name: str
     ) -> tuple[TraceObservation, ...]:
         distance = next((o.distance for o in self._paths[address].result() if o.answer == "open"), None)
-        kind = trace.Data(payload(), words)
-        return (self._trace(kind, address, parent, distance=distance, server_name=name),)
+        kind = make()
+        try:
+            return (self._trace(kind, address, parent, distance=distance, server_name=name),)
+        finally:
+            kind.close()
 
     def _trace(
         self,
@@ -142,6 +170,12 @@ class Tracing:
         addresses = dict.fromkeys(address for o in traces for hop in o.hops for address in hop.addresses)
         names = names_of(tuple(addresses), self._context.deadline.within(_NAMES_S))
         return (msgspec.structs.replace(traces[0], names=names), *traces[1:])
+
+
+def _hello(name: str) -> trace.Data:
+    from netdiag.probes import tls
+
+    return trace.Data(tls.client_hello(name), "ClientHello")
 
 
 def _local(host: str) -> bool:

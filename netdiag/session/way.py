@@ -207,6 +207,7 @@ class Way:
             verified=trusted,
         )
         context.log.add(observation)
+        self._tracing.fetch(observation, self._address)
 
     def _open_redirected(self, scheme: str, host: str, port: int) -> Stream:
         """A connection for a redirect to another place, on this way. Raises ``OSError``."""

@@ -369,6 +369,29 @@ def test_the_format_asked_for_goes_before_the_suffix(session, capsys, tmp_path):
     assert json.loads(file.read_text())["command"] == "endpoint"
 
 
+def test_a_ticket_instead_of_the_report(session, capsys, tmp_path):
+    session.reports["a.example"] = handmade.dns_failure
+    made = handmade.dns_failure("a.example")
+    assert run(capsys, "endpoint", "a.example", "--ticket")[:2] == (1, render(made, "ticket"))
+    file = tmp_path / "note.md"  # whatever its name
+    assert run(capsys, "tls", "a.example", "--ticket", "--output", str(file))[:2] == (1, "")
+    assert file.read_text(encoding="utf-8") == render(made, "ticket")
+
+
+def test_a_ticket_for_each_of_several_targets(session, capsys):
+    session.reports["a.example"] = handmade.dns_failure
+    made = [handmade.dns_failure("a.example"), handmade.healthy("b.example")]
+    assert run(capsys, "tcp", "a.example", "b.example", "--ticket")[:2] == (1, render(made, "ticket"))
+
+
+def test_a_ticket_is_a_format(session, capsys):
+    status, out, err = run(capsys, "https", "a.example", "--ticket", "--format", "json")
+    assert (status, out) == (2, "")
+    assert "not allowed with argument --ticket" in err
+    status, out, _ = run(capsys, "endpoint", "--profile", "adf:wu2", "--list", "--ticket")
+    assert out == run(capsys, "endpoint", "--profile", "adf:wu2", "--list")[1]
+
+
 def test_an_aborted_run_leaves_the_old_file_alone(session, capsys, tmp_path):
     file = tmp_path / "r.jsonl"
     file.write_text("old")

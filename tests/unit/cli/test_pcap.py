@@ -57,6 +57,10 @@ def test_one_file(analysis, capsys):
     assert analysis.calls == [(["a.pcap"], netdiag.CaptureOptions(), {})]
 
 
+def test_a_ticket(analysis, capsys):
+    assert run(capsys, "pcap", "a.pcap", "--ticket") == (1, render(captured.faulty(), "ticket"), "")
+
+
 def test_several_files_are_one_report(analysis, capsys):
     status, out, _ = run(capsys, "pcap", "a.pcap", "--format", "json", "-", "c.etl")
     assert (status, json.loads(out)["command"]) == (1, "pcap")

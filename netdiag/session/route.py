@@ -1,0 +1,222 @@
+"""``netdiag trace``: the way to one port, hop by hop, and how the port itself answers.
+
+Contract: as ``diagnose_endpoint``: trouble on the network is in the report, never raised; bounded by the run's limit.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from netdiag.model import Report, Target, TcpObservation, TraceHop, TraceObservation, UsageError
+from netdiag.probes import names, trace
+from netdiag.probes.machine import Machine
+from netdiag.probes.net import Address, Deadline, SocketStream, Step
+from netdiag.probes.reverse import names_of
+from netdiag.probes.tcp import Race
+from netdiag.probes.threads import bounded, spawn
+from netdiag.session.judgement import describe, judge
+from netdiag.session.log import Log
+from netdiag.session.options import DEFAULT_TIMEOUT_S, RUN_LIMIT_S
+from netdiag.session.target import is_address, parse_target
+
+#: Reverse lookups are for the reader's comfort.
+_NAMES_S = 2.0
+#: The largest TTL there is, and how many probes of one TTL still make sense.
+MAX_TTL = 255
+MAX_QUERIES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceOptions:
+    """How to trace: the same choices as the command line's, with its defaults."""
+
+    #: Send a real ClientHello inside an established connection; with this name, or the target's.
+    hello: bool = False
+    server_name: str = ""
+    #: Send these bytes inside an established connection.
+    payload: bytes = b""
+    #: Only this IP version: 4 or 6.
+    version: int | None = None
+    queries: int = 1
+    max_ttl: int = trace.MAX_TTL
+    numeric: bool = False
+    timeout_s: float = DEFAULT_TIMEOUT_S
+
+
+def trace_path(
+    target: Target | str,
+    *,
+    options: TraceOptions | None = None,
+    machine: Machine | None = None,
+    cancel: threading.Event | None = None,
+    reached: Callable[[TraceHop], None] | None = None,
+) -> Report:
+    """Trace the way to a port. ``reached`` is told of each hop of the SYN's trace as soon as it is known, in order.
+
+    Raises ``UsageError`` for a target or an option that cannot be understood.
+    """
+    target = parse_target(target) if isinstance(target, str) else target
+    run = _Run(target, options or TraceOptions(), machine or Machine(), cancel or threading.Event(), reached)
+    return run.report()
+
+
+class _Run:
+    def __init__(
+        self,
+        target: Target,
+        options: TraceOptions,
+        machine: Machine,
+        cancel: threading.Event,
+        reached: Callable[[TraceHop], None] | None,
+    ) -> None:
+        self._target = target
+        self._options = options
+        self._machine = machine
+        self._deadline = Deadline(RUN_LIMIT_S, cancel)
+        self._reached = reached
+        self._log = Log()
+
+    def report(self) -> Report:
+        """Everything about the way."""
+        started, start = time.time(), time.monotonic()
+        try:
+            address, origin = self._address()
+            if address is not None:
+                self._trace(address, origin)
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug goes into the report (DESIGN, Errors)
+            self._log.error(describe(error))
+        observations, not_run, errors = self._log.close()
+        return judge(
+            self._target,
+            command="trace",
+            route="direct",
+            last_rung="tcp",
+            started=started,
+            took_s=time.monotonic() - start,
+            observations=observations,
+            not_run=not_run,
+            internal_errors=errors,
+        )
+
+    def _address(self) -> tuple[Address | None, str | None]:
+        """Where an application would connect to, and the lookup that tells."""
+        host, port = self._target.host, self._target.port
+        if is_address(host):
+            return Address(host, port), None
+        step = Step("dns.direct.system")
+        try:
+            answer = bounded(
+                lambda: names.lookup(self._machine, host, step), self._deadline.within(self._options.timeout_s)
+            )
+        except TimeoutError:
+            self._log.skip("tcp", "direct", f"the system did not look {host} up in time")
+            return None, None
+        self._log.add(answer)
+        addresses = [Address(address, port) for address in answer.addresses]
+        wanted = [address for address in addresses if self._options.version in (None, address.version)]
+        if addresses and not wanted:
+            raise UsageError(f"{host} has no IPv{self._options.version} address")
+        if not wanted:
+            self._log.skip("tcp", "direct", f"no address is known for {host}")
+        return (wanted[0] if wanted else None), answer.id
+
+    def _trace(self, address: Address, origin: str | None) -> None:
+        attempt = Step(f"tcp.direct.{address}", origin)
+        connecting = spawn(lambda: self._connect(address, attempt))
+        syn = self._probe(trace.Syn(), address, attempt.id, reached=self._reached)
+        traces = [syn]
+        if syn.answer not in ("open", "unsent"):
+            traces.append(self._probe(trace.Udp(), address, attempt.id))
+        distance = next((o.distance for o in traces if o.answer == "open"), None)
+        for kind, name in self._contents() if distance else ():
+            traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
+        traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
+        self._log.add(connecting.result())
+        if self._options.hello and distance:
+            self._shake(address, attempt.id)
+        for observation in traces:
+            self._log.add(observation)
+
+    def _shake(self, address: Address, parent: str) -> None:
+        """The handshake that the ClientHello begins, for what it comes to."""
+        from netdiag.probes import tls
+        from netdiag.probes.failure import from_exception
+
+        deadline = self._deadline.within(self._options.timeout_s)
+        step = Step("tls.direct.main", parent)
+        try:
+            stream = self._machine.net.connect(address, deadline)
+        except OSError as error:
+            self._log.error(from_exception(error, "connect").detail)
+            return
+        seen, _ = tls.handshake(
+            stream, address=address, server_name=self._name, purpose="main", deadline=deadline, step=step
+        )
+        self._log.add(seen)
+        stream.close()
+
+    @property
+    def _name(self) -> str:
+        """The server's name in a ClientHello."""
+        return self._options.server_name or ("" if is_address(self._target.host) else self._target.host)
+
+    def _contents(self) -> list[tuple[trace.Data, str]]:
+        """What is to be sent inside a connection, with the server's name in it."""
+        found: list[tuple[trace.Data, str]] = []
+        if self._options.hello:
+            from netdiag.probes import tls
+
+            found.append((trace.Data(tls.client_hello(self._name), "ClientHello"), self._name))
+        if self._options.payload:
+            size = len(self._options.payload)
+            found.append((trace.Data(self._options.payload, f"{size:,} byte{'s' if size > 1 else ''}"), ""))
+        return found
+
+    def _probe(
+        self,
+        kind: trace.Kind,
+        address: Address,
+        parent: str,
+        *,
+        distance: int | None = None,
+        server_name: str = "",
+        reached: Callable[[TraceHop], None] | None = None,
+    ) -> TraceObservation:
+        return trace.trace(
+            self._machine.net,
+            address,
+            kind,
+            Step(f"trace.direct.{address}.{kind.mode}", parent),
+            deadline=self._deadline,
+            limits=trace.Limits(
+                max_ttl=distance or self._options.max_ttl,
+                queries=self._options.queries,
+                wait_s=min(trace.Limits.wait_s, self._options.timeout_s),
+            ),
+            distance=distance,
+            server_name=server_name,
+            reached=reached,
+        )
+
+    def _connect(self, address: Address, step: Step) -> TcpObservation:
+        """The attempt that an application makes, for what it comes to."""
+        ends: list[tuple[TcpObservation, SocketStream | None]] = []
+        deadline = self._deadline.within(self._options.timeout_s)
+        Race(self._machine.net, [(address, step)], deadline=deadline).run(lambda *end: ends.append(end))
+        observation, stream = ends[0]
+        if stream:
+            stream.close()
+        return observation
+
+    def _names(self, traces: list[TraceObservation]) -> tuple[tuple[str, str], ...]:
+        if self._options.numeric:
+            return ()
+        addresses = dict.fromkeys(a for o in traces for hop in o.hops for a in hop.addresses)
+        return names_of(tuple(addresses), self._deadline.within(min(_NAMES_S, self._options.timeout_s)))

@@ -32,6 +32,8 @@ TRACE_LIMIT = 1.5
 _DELAYS = {2: 0.004, 6: 0.008, 11: 0.020, 17: 0.008}
 TIMEOUT_S = 2
 _CHAINS = 2
+#: Made once: two threads that make one at the same time may crash msgspec.
+_REPORT = msgspec.json.Decoder(Report)
 
 
 @dataclass(frozen=True)
@@ -121,11 +123,11 @@ def _diagnosed(free: queue.SimpleQueue[Chain], scenario: Scenario) -> tuple[Foun
     finally:
         free.put(chain)
     try:
-        report = msgspec.json.decode(done.stdout, type=Report)
+        report = _REPORT.decode(done.stdout)
     except msgspec.DecodeError:
         raise SystemExit(f"{scenario.name}: exit status {done.returncode}, no report\n{done.stderr}") from None
     got = found(report, done.returncode)
-    return got, mark(scenario.expect, got)
+    return got, mark(scenario.allowed, got)
 
 
 def _table(results: list[tuple[Found, Mark]]) -> str:

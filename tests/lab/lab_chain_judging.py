@@ -56,8 +56,12 @@ def _confidence(cause: Finding | None) -> str:
     return ", ".join([*([adverb[0].lower()] if adverb else []), *([f"{percent[1]} %"] if percent else [])])
 
 
-def differences(expect: Expect, got: Found) -> list[str]:
-    """What is not as expected, a line each; empty when all is."""
+def differences(allowed: tuple[Expect, ...], got: Found) -> list[str]:
+    """What is not as expected, a line each; empty when all is. Of several right verdicts the nearest counts."""
+    return min((_from(expect, got) for expect in allowed), key=len)
+
+
+def _from(expect: Expect, got: Found) -> list[str]:
     wanted_blames = {expect.blame, "unknown"} if expect.blame else {"unknown"}
     lines = [f"internal error: {error}" for error in got.internal_errors]
     lines += [f"{blame} is accused" for blame in sorted(got.accused - wanted_blames)]
@@ -77,10 +81,11 @@ def differences(expect: Expect, got: Found) -> list[str]:
     return lines
 
 
-def mark(expect: Expect, got: Found) -> Mark:
+def mark(allowed: tuple[Expect, ...], got: Found) -> Mark:
     """In a word. "missed": not as it should be, but nobody is accused who is innocent."""
-    if not differences(expect, got):
-        return "cannot be told" if expect.blame == "unknown" else "right"
-    innocent = got.accused - ({expect.blame} if expect.blame else set())
-    another_hop = got.blame == expect.blame and got.hop is not None and got.hop not in expect.hops
+    if not differences(allowed, got):
+        return "cannot be told" if got.blame == "unknown" else "right"
+    innocent = got.accused - {expect.blame for expect in allowed}
+    hops = {hop for expect in allowed if expect.blame == got.blame for hop in expect.hops}
+    another_hop = got.blame != "unknown" and got.hop is not None and got.hop not in hops
     return "WRONG" if innocent or another_hop else "missed"

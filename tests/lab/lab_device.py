@@ -206,11 +206,16 @@ def resets_name(name: str, *, ttl: int, ip_id: int = 0, ack: bool = False) -> Ac
 
 
 def drops_name(name: str) -> Act:
-    """Drops ClientHellos that have the name in them."""
+    """Drops ClientHellos that have the name in them, and whatever the client sends after one."""
+    blocked: set[int] = set()
 
     def act(frame: Frame) -> Iterable[Frame] | None:
         segment = frame.tcp
-        return () if segment and frame.toward == "server" and name.encode() in segment.payload else None
+        if segment is None or frame.toward != "server":
+            return None
+        if name.encode() in segment.payload:
+            blocked.add(segment.source)
+        return () if segment.source in blocked else None
 
     return act
 

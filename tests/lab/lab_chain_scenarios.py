@@ -193,6 +193,14 @@ _NAMES = (
         Setting(devices=(inside(4, _CLIENTS, act=drops_name(NAME)),)),
     ),
     Scenario(
+        "sni-dropped-hop12-late",
+        "hop 12 drops this name, and lets through what precedes it in the ClientHello",
+        # What gets further than hop 12 is half of a long ClientHello; only a short one shows where the name is dropped.
+        (hop(12, "tls.sni-filtered"), Expect("tls.sni-filtered", "path-device", exit_status=1)),
+        _arrives(syn_ack=43),
+        Setting(devices=(inside(12, _CLIENTS, act=drops_name(NAME, holds=False)),)),
+    ),
+    Scenario(
         "sni-injected-hop4",
         "beside hop 4 a reset is injected for this name; the server answers all the same",
         hop(4, "tls.sni-filtered"),

@@ -205,19 +205,37 @@ def resets_name(name: str, *, ttl: int, ip_id: int = 0, ack: bool = False) -> Ac
     return act
 
 
-def drops_name(name: str) -> Act:
-    """Drops ClientHellos that have the name in them, and whatever the client sends after one."""
+def drops_name(name: str, *, holds: bool = True) -> Act:
+    """Drops the ClientHello that has the name in it, and whatever the client sends after it.
+
+    ``holds``: keeps the segments of a ClientHello until it is complete; else what comes before the name gets through.
+    """
     blocked: set[int] = set()
+    held: dict[int, list[Frame]] = {}
 
     def act(frame: Frame) -> Iterable[Frame] | None:
         segment = frame.tcp
-        if segment is None or frame.toward != "server":
+        if segment is None or frame.toward != "server" or not segment.payload:
             return None
         if name.encode() in segment.payload:
             blocked.add(segment.source)
-        return () if segment.source in blocked else None
+            held.pop(segment.source, None)
+        if segment.source in blocked:
+            return ()
+        if segment.payload[:1] == _HANDSHAKE and holds and len(segment.payload) < _record_size(segment.payload):
+            held.setdefault(segment.source, []).append(frame)
+            return ()
+        return (*held.pop(segment.source, []), frame)
 
     return act
+
+
+#: The first byte of a record that holds a ClientHello (RFC 8446 §5.1).
+_HANDSHAKE = b"\x16"
+
+
+def _record_size(payload: bytes) -> int:
+    return 5 + int.from_bytes(payload[3:5], "big")
 
 
 def forges_icmp(source: str, kind: int, code: int, *, port: int, off_by: int = 0) -> Act:

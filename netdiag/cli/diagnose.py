@@ -106,6 +106,8 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         trust=tuple(args.trust or ("system",)),
         resolvers=tuple(args.resolver),
         timeout_s=args.timeout,
+        trace=args.trace,
+        numeric=args.numeric,
         until=until,
     )
     with Output(args.output, format_) as output:

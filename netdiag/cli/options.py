@@ -95,6 +95,12 @@ def add_probe_options(parser: argparse.ArgumentParser) -> None:
         metavar="STORE",
         help="certifi, system, or a FILE or DIR of certificates, instead of the system's (may be repeated)",
     )
+    group.add_argument(
+        "--trace",
+        action=argparse.BooleanOptionalAction,
+        help="trace the path (default: where something on it may be to blame for a failure)",
+    )
+    group.add_argument("-n", "--numeric", action="store_true", help="do not look the names of routers up")
 
 
 def _timeout(text: str) -> float:

@@ -45,6 +45,14 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
     )
 
 
+def refusal(seen: Seen, attempt: TcpObservation) -> Attribution | None:
+    """Who refused an attempt of this machine, where its packets were seen."""
+    if seen.capture or attempt.flow is None:
+        return None
+    resets = (o for o in seen.of(ResetObservation) if o.flow == attempt.flow and o.claimed == "server" and o.resets)
+    return next((traced(seen, o) for o in resets), None)
+
+
 def _turn(seen: Seen, o: ResetObservation) -> Turn | None:
     """The trace of what provoked the reset, if it provoked one again."""
     if o.flow is None or o.claimed != "server" or seen.capture:
@@ -73,9 +81,6 @@ def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
     where = f"its {ttl_word(o)} puts the sender at the {ordinal(hop_number(o.resets[0].ttl))} hop"
     if off == 0:
         yield Sign(name="trace", points_to="server", weight=0.75, words=f"{words}, and {where} as well")
-    elif off == -1:
-        words = f"{words}, and {where}, which is a router that other packets end at"
-        yield Sign(name="trace", points_to="path-device", weight=0.75, words=words)
     else:
         yield Sign(name="trace", points_to="nobody", words=f"{words}, while {where}")
 

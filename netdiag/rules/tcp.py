@@ -16,6 +16,7 @@ from netdiag.rules.captured import (
 from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
+from netdiag.rules.reset_trace import refusal
 from netdiag.rules.seen import Seen
 from netdiag.rules.traces import Turn, named, turn
 from netdiag.rules.words import few
@@ -138,15 +139,19 @@ def refused(seen: Seen) -> Iterator[Hit]:
     attempts = seen.derived(_Attempts)
     found = attempts.failed("refused", "reset")
     if found:
+        judged = refusal(seen, found[0])
+        told = judged is None or judged.origin == "server"
         yield Hit(
             summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset)"
+            + ("" if told else "; the server itself, or a device directly in front of it")
             + attempts.although(found),
-            blame="server",
+            blame="server" if told else "unknown",
             remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "
             "ask the network team which firewall rejects the connection.",
             evidence=found,
             severity=attempts.severity,
-            culprit=Culprit(address=found[0].address),
+            culprit=Culprit(address=found[0].address) if told else None,
+            details=judged.details if judged else (),
         )
 
 
@@ -176,14 +181,14 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
         yield Hit(
             summary=f"{_named(found)} {'does' if _places(found) == 1 else 'do'} not answer at all "
             f"(waited {waited:.1f} s{syns}){_how_far(path)}" + attempts.although(found),
-            blame="path-device" if path is None or path.actor == "device" else "unknown",
+            blame="unknown" if path and path.actor != "device" else "path-device",
             remedy=_have_it_allowed(seen, found, path)
             if not attempts.connected
             else f"Have the path to {_named(found)} repaired, or its address removed from DNS: applications that try "
             "it first wait for it each time.",
             evidence=(*found, *(path.evidence if path else ())),
             severity=attempts.severity,
-            culprit=path.culprit if path else None,
+            culprit=path.culprit if path and path.actor == "device" else None,
         )
 
 

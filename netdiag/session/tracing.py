@@ -49,6 +49,11 @@ class Tracing:
         wanted = self._wanted and self._context.options.trace is not False
         return wanted and self._context.machine.net.real and not _local(address.host)
 
+    def connected(self, seen: TcpObservation) -> None:
+        """Trace a connection that came about, if the user wants to see the path anyway."""
+        if self._context.options.trace:
+            self.path(Address(seen.address, seen.port), seen.id)
+
     def attempt(self, seen: TcpObservation) -> None:
         """Trace a connection attempt that failed in a way that the path may explain."""
         if seen.failure and seen.failure.kind in TRACEABLE:

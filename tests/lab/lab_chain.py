@@ -11,6 +11,7 @@ nothing behind.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import shutil
 import signal
@@ -29,7 +30,7 @@ from tests.lab.lab_topology import Link, Network, Topology, run
 ROOT = Path(__file__).parent.parent.parent
 ROUTERS = 21
 SERVER_NODE = f"h{ROUTERS + 1}"
-CLIENT, CLIENT_V6 = "10.77.0.1", "fd77:0::1"
+CLIENT, CLIENT_V6 = "10.77.0.1", "fd77::1"
 SERVER, SERVER_V6 = "10.77.21.2", "fd77:21::2"
 NAME_SERVER = "10.77.0.2"
 NAME, NAME_V6 = "app.contoso.test", "app6.contoso.test"
@@ -40,7 +41,7 @@ HTTPS, CLOSED = 443, 9999
 
 def hop_address(hop: int, *, v6: bool = False) -> str:
     """What a router shows in a traceroute from the client."""
-    return f"fd77:{hop - 1}::2" if v6 else f"10.77.{hop - 1}.2"
+    return str(ipaddress.ip_address(f"fd77:{hop - 1}::2" if v6 else f"10.77.{hop - 1}.2"))
 
 
 def _topology() -> Topology:

@@ -558,34 +558,35 @@ _CLIENT = (
     ),
 )
 
-_QUIET = _output("icmp type time-exceeded drop")
+#: A router that keeps silent about packets whose TTL ended there.
+QUIET = _output("icmp type time-exceeded drop; icmpv6 type time-exceeded drop")
 
 _SILENT_HOPS = (
     _filtered(
         "quiet-hops-3-4-reset-hop4",
         "hop 4 resets the ClientHello; hops 3 and 4 never answer",
-        {"h3": _QUIET, "h4": _QUIET + _resets("hello")},
+        {"h3": QUIET, "h4": QUIET + _resets("hello")},
         hop(4, address=""),
         _arrives(syn_ack=43, rst=61),
     ),
     _filtered(
         "quiet-hops-2-5-6-reset-hop12",
         "hop 12 resets the ClientHello; hops 2, 5 and 6 never answer",
-        {"h2": _QUIET, "h5": _QUIET, "h6": _QUIET, "h12": _resets("hello")},
+        {"h2": QUIET, "h5": QUIET, "h6": QUIET, "h12": _resets("hello")},
         hop(12),
         _arrives(syn_ack=43, rst=53),
     ),
     _filtered(
         "quiet-everywhere-reset-hop4",
         "hop 4 resets the ClientHello; no hop ever answers",
-        {**{f"h{i}": _QUIET for i in range(1, 22)}, "h4": _QUIET + _resets("hello")},
+        {**{f"h{i}": QUIET for i in range(1, 22)}, "h4": QUIET + _resets("hello")},
         hop(4, address=""),
         _arrives(syn_ack=43, rst=61),
     ),
     _filtered(
         "quiet-hops-healthy",
         "nobody: hops 3 to 6 never answer",
-        {f"h{i}": _QUIET for i in range(3, 7)},
+        {f"h{i}": QUIET for i in range(3, 7)},
         healthy(),
         _arrives(syn_ack=43),
     ),

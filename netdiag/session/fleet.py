@@ -14,7 +14,7 @@ from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Step
 from netdiag.probes.proxy_selection import parse_proxy
 from netdiag.probes.threads import carry_out, spawn
-from netdiag.session.context import Context, Servers, Trust
+from netdiag.session.context import MAX_TRACED, Context, Servers, Trust
 from netdiag.session.ladder import Run
 from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import preload
@@ -95,6 +95,7 @@ def diagnose_endpoints(
     servers = spawn(lambda: _servers(machine, added))
     trust: Future[Trust] = Future()
     waiting = threading.Event()
+    traces = threading.Semaphore(MAX_TRACED)
     cancel = cancel or threading.Event()
 
     def start(target: Target) -> Run:
@@ -106,6 +107,7 @@ def diagnose_endpoints(
             servers=servers,
             localhost=localhost,
             waiting=waiting,
+            traces=traces,
             progress=progress or (lambda _target, _rung: None),
         )
         return Run(context, command)

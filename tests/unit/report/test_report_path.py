@@ -156,6 +156,13 @@ def test_a_finding_may_name_a_hop_that_does_not_answer():
     assert "\n  ✗   3  ✗  10.9.9.9\n            swallows the SYN (tcp.no-reply)\n    4-5     no answer\n" in shown
 
 
+def test_silence_up_to_a_server_that_is_blamed_is_one_line():
+    silent = traced.trace("none", traced.routers((*traced.ROUTERS[:2], *("",) * 28)))
+    found = traced.finding("tcp.no-reply", "x", silent.id, culprit=Culprit(address=traced.SERVER))
+    shown = render(traced.report(found, (silent,)), "text", Layout(verbose=True))
+    assert "\n    3-30  │  no answer\n  ✗    ?  ✗  192.0.2.10, the server\n" in shown
+
+
 def test_hops_that_no_packet_can_have_are_left_out():
     absurd = (
         TraceHop(ttl=n, replies=(TraceReply(answer="hop", address="10.0.0.1"),)) for n in (-1, 1, 255, 256, 10**9)

@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         "-m", "--max-ttl", type=_number(1, 255), default=30, metavar="N", help="go no further (default: 30)"
     )
     add_timeout(group)
-    add_report_options(parser)
+    add_report_options(parser, ticket=True)
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

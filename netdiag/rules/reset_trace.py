@@ -47,7 +47,7 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
 
 def refusal(seen: Seen, attempt: TcpObservation) -> Attribution | None:
     """Who refused an attempt of this machine, where its packets were seen."""
-    if seen.capture or attempt.flow is None:
+    if attempt.source != "probe" or attempt.flow is None:
         return None
     resets = (o for o in seen.of(ResetObservation) if o.flow == attempt.flow and o.claimed == "server" and o.resets)
     return next((traced(seen, o) for o in resets), None)

@@ -109,7 +109,10 @@ class _Run:
         """Where an application would connect to, and the lookup that tells."""
         host, port = self._target.host, self._target.port
         if is_address(host):
-            return Address(host, port), None
+            address = Address(host, port)
+            if self._options.version not in (None, address.version):
+                raise UsageError(f"{host} is not an IPv{self._options.version} address")
+            return address, None
         step = Step("dns.direct.system")
         try:
             answer = bounded(

@@ -185,9 +185,11 @@ def test_the_best_round_trip_of_all_modes_stands():
 
 
 def test_a_router_that_the_system_does_not_name():
-    data = traced.trace("none", (TraceHop(ttl=1, replies=(TraceReply(answer="hop"),)),), mode="data", sent_bytes=1)
+    data = traced.trace(
+        "none", (TraceHop(ttl=1, replies=(TraceReply(answer="hop"),)),), mode="data", payload="1 byte", sent_bytes=1
+    )
     shown = render(traced.report(None, (data,)))
-    assert "┌ 1 byte of data inside a connection\n" in shown
+    assert "┌ 1 byte inside a connection\n" in shown
     assert "a router whose address is not known\n" in shown
 
 
@@ -272,7 +274,7 @@ def test_packets_of_one_connection_are_drawn_and_of_more_with_verbose():
             traced.trace("reset", traced.routers(traced.ROUTERS[:4]), {}, mode="data", server_name="x"),
             "ClientHello to 192.0.2.10:443: reset from TTL 5 on",
         ),
-        (traced.trace("data", (), mode="data"), "data to 192.0.2.10:443: answered, at an unknown distance"),
+        (traced.trace("data", (), mode="data"), "ClientHello to 192.0.2.10:443: answered, at an unknown distance"),
         (
             traced.trace("none", traced.routers(["", "10.0.0.1", ""])),
             "SYN to 192.0.2.10:443: no answer from beyond hop 2",

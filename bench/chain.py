@@ -1,24 +1,21 @@
-"""The lab's chain of 21 routers: who is found to blame in each scenario, and a trace against traceroute's."""
+"""The lab's chain of 21 routers: who is blamed in each scenario, and a trace beside traceroute's. Linux only."""
 
 from __future__ import annotations
 
 import json
-import os
 import queue
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from bench.table import Row, aligned
 from netdiag.model import Report
-from tests.lab.lab_chain import CLIENT, CLIENT_V6, SERVER, SERVER_V6, TOOLS, Chain, Setting
+from tests.lab.lab_chain import CLIENT, CLIENT_V6, SERVER, SERVER_V6, Chain, Setting
 from tests.lab.lab_chain_judging import Found, Mark, found, mark
 from tests.lab.lab_chain_scenarios import SCENARIOS, Scenario
 from tests.lab.lab_device import inside
@@ -52,18 +49,6 @@ _PATHS = (
     _Path("... IPv6", SERVER_V6, _FAR, limit=TRACE_LIMIT),
     _Path("... with names", SERVER, _FAR, "names", limit=TRACE_LIMIT),
 )
-
-
-def why_not() -> str:
-    """The reason why the lab cannot be built here; empty when it can."""
-    if sys.platform != "linux":
-        return f"network namespaces need Linux, this is {sys.platform}"
-    absent = [tool for tool in (*TOOLS, "traceroute") if not shutil.which(tool)]
-    if absent:
-        return f"not installed: {', '.join(absent)}"
-    # Root of a user namespace only may not do what "ip netns" does.
-    everybody = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
-    return "" if os.geteuid() == 0 and everybody else "it needs root"
 
 
 def rows() -> Iterator[Row | str]:

@@ -21,6 +21,7 @@ class Found:
     hop: int | None
     address: str
     exit_status: int
+    summary: str
     accused: frozenset[str]
     internal_errors: tuple[str, ...]
     #: "almost certainly, 93 %", where the finding says how sure it is.
@@ -43,6 +44,7 @@ def found(report: Report, exit_status: int) -> Found:
         hop=culprit.hop if culprit else None,
         address=culprit.address if culprit else "",
         exit_status=exit_status,
+        summary=cause.summary if cause else "",
         accused=frozenset(f.blame for f in report.findings if f.severity is not Severity.INFO) - {"unknown"},
         internal_errors=report.internal_errors,
         confidence=_confidence(cause),
@@ -78,6 +80,8 @@ def _from(expect: Expect, got: Found) -> list[str]:
             lines.append(f"{what} {has!r}, not {wanted!r}")
     if got.hop not in expect.hops:
         lines.append(f"hop {got.hop}, not {' or '.join(map(str, expect.hops))}")
+    if expect.says not in got.summary:
+        lines.append(f"{expect.says} is not in the summary: {got.summary}")
     return lines
 
 

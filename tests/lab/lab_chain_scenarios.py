@@ -24,6 +24,7 @@ class Expect:
     """The verdict. ``hops``: any of these may be named as the culprit's, None for no hop.
 
     ``address`` must be the culprit's where there is one hop to name; a device between two routers has none of its own.
+    ``says``: what the summary of the root cause must contain.
     """
 
     finding: str | None = None
@@ -31,6 +32,7 @@ class Expect:
     hops: tuple[int | None, ...] = (None,)
     address: str = ""
     exit_status: int = 0
+    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def unknown(finding: str = "tcp.reset-origin-unknown") -> Expect:
 
 def last_answer(number: int) -> Expect:
     """It cannot be told who is silent; the last hop that answered is named, and nobody accused."""
-    return Expect("tcp.no-reply", "unknown", (number,), hop_address(number), 1)
+    return Expect("tcp.no-reply", "unknown", exit_status=1, says=hop_address(number))
 
 
 def this_machine(finding: str) -> Expect:

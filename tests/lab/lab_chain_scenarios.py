@@ -163,6 +163,13 @@ _RESETS = (
     _reset("later", 4, starts=(128, 64), rst=61, syn_ack=107),
     _reset("later", 12, starts=(255, 64), rst=53, syn_ack=234),
     _reset("later", 21, starts=(128, 64), rst=44, syn_ack=107),
+    Scenario(
+        "reset-at-once-hop7",
+        "hop 7 resets what is open, before any data",
+        hop(7),
+        _arrives(syn_ack=43, rst=58),
+        Setting({"h7": _forward("tcp dport 443 ct state established reject with tcp reset")}),
+    ),
     _reset("hello", 4, starts=(128, 64), rst=61, syn_ack=107, v6=True),
     _reset("syn", 12, starts=(64, 255), rst=244, v6=True),
 )

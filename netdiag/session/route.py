@@ -142,7 +142,7 @@ class _Run:
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
         traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
         connected = self._log.add(connecting.result())
-        if connected.failure and attempt_seen.failure.kind in ("unknown", "cancelled"):
+        if connected.failure and connected.failure.kind in ("unknown", "cancelled"):
             self._log.skip("tcp", "direct", connected.failure.detail)
         if self._options.hello and distance:
             self._shake(address, attempt.id)

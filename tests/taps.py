@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from netdiag.model import Failure, Flow, TcpObservation, TlsObservation
 from netdiag.probes.tap import Packets
 from netdiag.wire.packets import INBOUND, OUTBOUND, SLL2, Link, Packet, sll2
 from tests.frames import ACK, PSH, RST, SYN, Segment, Way, icmp_error, ip, tcp, udp
@@ -71,3 +72,31 @@ class Wire:
     @property
     def packets(self) -> Packets:
         return Packets(tuple(self.each), tuple(self.links), self.dropped)
+
+
+def resetting() -> Wire:
+    wire = Wire()
+    wire.open(50001)
+    wire.ask(50001)
+    wire.reset(50001)
+    return wire
+
+
+# -- probes
+
+RESET = Failure(kind="reset", step="handshake", detail="Connection reset by peer")
+TIMEOUT = Failure(kind="timeout", step="connect", detail="no answer in 2.0 s")
+
+
+def flow(port: int, server: str = SERVER, server_port: int = 443, protocol: str = "tcp") -> Flow:
+    return Flow(protocol=protocol, client=CLIENT, client_port=port, server=server, server_port=server_port)
+
+
+def tcp_probe(port: int, failure: Failure | None = None, **more) -> TcpObservation:
+    more = {"outcome": "failed" if failure else "ok", "failure": failure, "started": START, "took_s": 1.0, **more}
+    return TcpObservation(id=f"tcp.direct.{port}", flow=flow(port), address=SERVER, port=443, **more)
+
+
+def tls_probe(port: int, failure: Failure | None = RESET, name: str = "db.contoso.test", **more) -> TlsObservation:
+    more = {"outcome": "failed" if failure else "ok", "failure": failure, "started": START, "took_s": 1.0, **more}
+    return TlsObservation(id=f"tls.direct.{port}", flow=flow(port), address=SERVER, port=443, server_name=name, **more)

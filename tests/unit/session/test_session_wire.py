@@ -13,8 +13,6 @@ from netdiag.model import (
     Observation,
     ProxyObservation,
     ResetObservation,
-    TcpObservation,
-    TlsObservation,
     TraceHop,
     TraceObservation,
     TraceReply,
@@ -22,24 +20,7 @@ from netdiag.model import (
 )
 from netdiag.session.wire import MAX_SHOWN, comments, evidence
 from tests.frames import ACK, RST, SYN, Segment
-from tests.taps import CLIENT, ROUTER, SERVER, START, Wire
-
-RESET = Failure(kind="reset", step="handshake", detail="Connection reset by peer")
-TIMEOUT = Failure(kind="timeout", step="connect", detail="no answer in 2.0 s")
-
-
-def flow(port: int, server: str = SERVER, server_port: int = 443, protocol: str = "tcp") -> Flow:
-    return Flow(protocol=protocol, client=CLIENT, client_port=port, server=server, server_port=server_port)
-
-
-def tcp_probe(port: int, failure: Failure | None = None, **more) -> TcpObservation:
-    more = {"outcome": "failed" if failure else "ok", "failure": failure, "started": START, "took_s": 1.0, **more}
-    return TcpObservation(id=f"tcp.direct.{port}", flow=flow(port), address=SERVER, port=443, **more)
-
-
-def tls_probe(port: int, failure: Failure | None = RESET, name: str = "db.contoso.test", **more) -> TlsObservation:
-    more = {"outcome": "failed" if failure else "ok", "failure": failure, "started": START, "took_s": 1.0, **more}
-    return TlsObservation(id=f"tls.direct.{port}", flow=flow(port), address=SERVER, port=443, server_name=name, **more)
+from tests.taps import RESET, ROUTER, SERVER, START, TIMEOUT, Wire, flow, resetting, tcp_probe, tls_probe
 
 
 def seen(wire: Wire, *observations: Observation) -> tuple[Observation, ...]:
@@ -49,14 +30,6 @@ def seen(wire: Wire, *observations: Observation) -> tuple[Observation, ...]:
 
 def of(kind, found):
     return [o for o in found if isinstance(o, kind)]
-
-
-def resetting() -> Wire:
-    wire = Wire()
-    wire.open(50001)
-    wire.ask(50001)
-    wire.reset(50001)
-    return wire
 
 
 def test_a_reset_is_shown_with_its_frame():

@@ -69,6 +69,8 @@ TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
 #: Port unreachable, which is how a host refuses UDP (RFC 1122 §4.1.3.1, RFC 4443 §3.1).
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 _UNREACHABLE = {4: 3, 6: 1}
+#: Host or address unreachable: no answer to ARP, or to a neighbour solicitation (RFC 1812 §5.2.7.1, RFC 4443 §3.1).
+_HOST_UNREACHABLE = {4: (3, 1), 6: (1, 3)}
 
 #: What ends a trace well, by mode.
 _GOOD: dict[TraceMode, frozenset[TraceAnswer]] = {
@@ -125,8 +127,12 @@ class Probe:
     def answered(self, answer: TraceAnswer, *, heard: bool = True) -> TraceReply:
         """The reply that came just now; the ICMP error that is queued on the socket, if there is one, says more."""
         icmp = queued_icmp_error(self.sock) if self.sock else None
+        if icmp and self.flow:
+            answer = meaning(icmp, self.flow.server)
+            if same_host(icmp.offender, self.flow.client) and not same_host(icmp.offender, self.flow.server):
+                answer, self.failure = "unsent", _own_error(icmp)
         return TraceReply(
-            answer=meaning(icmp, self.flow.server if self.flow else "") if icmp else answer,
+            answer=answer,
             address=icmp.offender if icmp else "",
             rtt_ms=round((time.monotonic() - self.sent) * 1000, 3) if heard else None,
             icmp=icmp,
@@ -144,6 +150,13 @@ def meaning(icmp: IcmpError, host: str) -> TraceAnswer:
     if icmp.type == _UNREACHABLE[icmp.version] and icmp.code in PROHIBITED_ICMP[icmp.version]:
         return "prohibited"
     return "unreachable"
+
+
+def _own_error(icmp: IcmpError) -> Failure:
+    """Why this machine itself says that a packet cannot go out: the next hop does not answer, or a filter is set."""
+    if (icmp.type, icmp.code) == _HOST_UNREACHABLE[icmp.version]:
+        return Failure(kind="unreachable", step="send", detail="nobody on the local network answers for the next hop")
+    return Failure(kind="local-policy", step="send", detail="a packet filter of this machine rejects it")
 
 
 def same_host(one: str, other: str) -> bool:
@@ -392,7 +405,8 @@ class Trace:
         """Have the selector watch what is not a probe's socket."""
 
     def _ready(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
-        self._happened(selector, key.data)
+        if key.data in self._open:  # not ended by what was ready before it
+            self._happened(selector, key.data)
 
     def _more(self, selector: selectors.BaseSelector) -> bool:
         """Send as many as the window allows; whether there is anything to wait for."""

@@ -1,8 +1,8 @@
 """A chain of routers for traces, and a host beside it. Needs root, iproute2 and nftables.
 
-    client ── r1 ── r2 ── r3 ── server
-              │
-            beside   (forges ICMP errors, without seeing the packets that it lies about)
+client ── r1 ── r2 ── r3 ── server
+          │
+        beside   (forges ICMP errors, without seeing the packets that it lies about)
 """
 
 from __future__ import annotations
@@ -42,9 +42,7 @@ table inet lab {{
 
 
 def _link(left: str, right: str, net: int) -> Link:
-    return Link(
-        left, right, (f"10.9.{net}.1/24", f"fd09:{net}::1/64"), (f"10.9.{net}.2/24", f"fd09:{net}::2/64")
-    )
+    return Link(left, right, (f"10.9.{net}.1/24", f"fd09:{net}::1/64"), (f"10.9.{net}.2/24", f"fd09:{net}::2/64"))
 
 
 TOPOLOGY = Topology(
@@ -58,12 +56,14 @@ TOPOLOGY = Topology(
     routes={
         "client": (("default", "10.9.1.1"), ("default", "fd09:1::1")),
         "r1": (("default", "10.9.2.2"), ("default", "fd09:2::2")),
-        "r2": tuple(
-            pair
-            for net in (1, 9)
-            for pair in ((f"10.9.{net}.0/24", "10.9.2.1"), (f"fd09:{net}::/64", "fd09:2::1"))
-        )
-        + (("default", "10.9.3.2"), ("default", "fd09:3::2")),
+        "r2": (
+            ("10.9.1.0/24", "10.9.2.1"),
+            ("fd09:1::/64", "fd09:2::1"),
+            ("10.9.9.0/24", "10.9.2.1"),
+            ("fd09:9::/64", "fd09:2::1"),
+            ("default", "10.9.3.2"),
+            ("default", "fd09:3::2"),
+        ),
         "r3": (("default", "10.9.3.1"), ("default", "fd09:3::1")),
         "server": (("default", "10.9.4.1"), ("default", "fd09:4::1")),
         "beside": (("default", "10.9.9.1"), ("default", "fd09:9::1")),

@@ -486,6 +486,8 @@ class Trace:
         if probe.until is not None:
             return probe.until
         patience = max(_LEAST_PATIENCE_S, _PATIENCE_RATIO * self._fastest[probe.ttl] / 1000)
+        if self.kind.mode == "data" and not probe.opened:  # a SYN that was lost is sent again after 1 s
+            patience = math.inf
         return probe.sent + min(self.limits.wait_s, patience)
 
     def _patience(self) -> float:

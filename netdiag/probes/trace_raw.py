@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdiag.model import Flow, IcmpError, TraceAnswer, TraceMode, TraceReply
 from netdiag.probes import trace
-from netdiag.probes.net import Address, Deadline, Net, raw_socket, reserved_port
+from netdiag.probes.net import Address, Deadline, Net, may_send_raw, raw_socket, reserved_port
 from netdiag.probes.trace import Kind, Probe, Trace, meaning, same_host
 from netdiag.wire import headers
 from netdiag.wire.headers import Error, Segment
@@ -55,7 +55,7 @@ _NO_RIGHT = {
     "win32": "raw packets take an administrator's rights",
 }
 _NO_RIGHT_ELSEWHERE = "raw packets take the right to /dev/bpf* (run with sudo)"
-_NO_DRIVER = "raw packets take libpcap" if sys.platform != "win32" else "raw packets take Npcap (npcap.com)"
+_DRIVER = "Npcap (npcap.com)" if sys.platform == "win32" else "libpcap"
 
 
 class UnavailableError(Exception):
@@ -266,15 +266,13 @@ def listen(net: Net, address: Address) -> Ears:
         ears.open()
     except Exception as error:  # noqa: BLE001 - scapy raises anything where a driver is missing or refuses
         ears.close()
-        raise UnavailableError(f"{_NO_DRIVER}: {_one_line(error)}") from None
+        raise UnavailableError(f"raw packets take {_DRIVER}, which does not work here: {_one_line(error)}") from None
     return ears
 
 
 def _privileged() -> bool:
     """Whether this process may make and see packets, as far as that is known without trying."""
     if sys.platform == "linux":
-        from netdiag.probes.net import may_send_raw
-
         return may_send_raw()
     if sys.platform == "win32":
         import ctypes

@@ -272,6 +272,14 @@ def test_patience() -> None:
     assert run._fastest[8] == math.inf
 
 
+def test_a_connection_may_take_a_second_syn() -> None:
+    data = trace.Data(b"x", "1 byte")
+    run = Trace(Net(), Address(HOST[4], 443), data, Deadline(20), Limits(wait_s=1.5, max_ttl=9))
+    run._ended(Probe(5), TraceReply(answer="hop", rtt_ms=1.0))
+    assert run._expiry(Probe(2, sent=100.0)) == 101.5
+    assert run._expiry(Probe(2, sent=100.0, opened=True)) == 100.3
+
+
 def test_a_socket_is_closed_when_the_start_fails() -> None:
     started: list[socket.socket] = []
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterable
 
 from bench import capture, certificates, network, startup, world
 from bench.table import Row, lines
 
-PARTS = ("startup", "certificates", "network", "capture")
+PARTS = ("startup", "certificates", "chain", "network", "capture")
 
 
 def main() -> int:
@@ -24,6 +25,8 @@ def main() -> int:
         found += startup.rows()
     if "certificates" in parts:
         found += certificates.rows()
+    if "chain" in parts:  # before the next one leaves a resolv.conf behind that nothing can be mounted over
+        found += _chain()
     if "network" in parts:
         found += network.rows()
     if left_out:
@@ -33,6 +36,16 @@ def main() -> int:
     rows = [row for row in found if isinstance(row, Row)]
     print(_machine(), *lines(rows), *(note for note in found if isinstance(note, str)), sep="\n")
     return 0 if all(row.kept for row in rows) else 1
+
+
+def _chain() -> Iterable[Row | str]:
+    why_not = world.why_no_lab()
+    if why_not:
+        return [f"Left out: the chain of routers ({why_not})."]
+    os.environ["PATH"] = world.tool_path()
+    from bench import chain  # it needs modules that only Linux has
+
+    return chain.rows()
 
 
 def _arguments() -> argparse.Namespace:

@@ -38,8 +38,11 @@ class Row:
 
 def lines(rows: Iterable[Row]) -> list[str]:
     """The table as lines of text, columns aligned."""
-    cells: list[Sequence[str]] = [("what", "measured", "peer", "ratio", "limit")]
-    cells += [row.cells() for row in rows]
-    widths = [max(len(row[column]) for row in cells) for column in range(5)]
-    cells.insert(1, ["-" * width for width in widths])
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+    return aligned([("what", "measured", "peer", "ratio", "limit"), *(row.cells() for row in rows)])
+
+
+def aligned(cells: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of text as lines, columns aligned; the first row is the heading."""
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    ruled = [cells[0], ["-" * width for width in widths], *cells[1:]]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in ruled]

@@ -39,7 +39,7 @@ def inside() -> bool:
 
 def enter_namespace() -> NoReturn:
     """Run this bench again inside a namespace. The process is another one from here."""
-    os.environ["PATH"] = _path()
+    os.environ["PATH"] = tool_path()
     os.environ[_INSIDE] = "1"
     sys.stdout.flush()
     os.execvp("unshare", [*_unshare(), sys.executable, "-m", "bench", *sys.argv[1:]])
@@ -49,7 +49,7 @@ def why_no_namespace() -> str:
     """The reason why none can be made here; empty when it can."""
     if sys.platform != "linux":
         return f"network namespaces need Linux, this is {sys.platform}"
-    absent = [tool for tool in ("unshare", "ip", "nft", "mount") if not shutil.which(tool, path=_path())]
+    absent = [tool for tool in ("unshare", "ip", "nft", "mount") if not shutil.which(tool, path=tool_path())]
     if absent:
         return f"not installed: {', '.join(absent)}"
     if subprocess.run([*_unshare(), "true"], capture_output=True).returncode != 0:
@@ -57,11 +57,25 @@ def why_no_namespace() -> str:
     return ""
 
 
+def why_no_lab() -> str:
+    """The reason why the tests' lab of many namespaces cannot be built here; empty when it can."""
+    if sys.platform != "linux":
+        return f"network namespaces need Linux, this is {sys.platform}"
+    tools = ("ip", "nft", "nsenter", "unshare", "nginx", "traceroute")
+    absent = [tool for tool in tools if not shutil.which(tool, path=tool_path())]
+    if absent:
+        return f"not installed: {', '.join(absent)}"
+    # Who is root of a user namespace only may not do what "ip netns" does.
+    everybody = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    return "" if os.geteuid() == 0 and everybody else "it needs root"
+
+
 def _unshare() -> list[str]:
     return ["unshare", "--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
 
 
-def _path() -> str:
+def tool_path() -> str:
+    """PATH and the folders that a user's PATH on Debian lacks."""
     return os.environ.get("PATH", os.defpath) + ":/usr/sbin:/sbin"
 
 

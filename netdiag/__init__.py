@@ -8,7 +8,7 @@ capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
 session/    runs probes in ladder order, or reads captures and certificates; then the rules
-report/     Report -> text, JSON
+report/     Report -> text, JSON, a note for the network team
 cli/        the command, written on this public API
 """
 

@@ -106,7 +106,11 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         trust=tuple(args.trust or ("system",)),
         resolvers=tuple(args.resolver),
         timeout_s=args.timeout,
+        trace=args.trace,
+        numeric=args.numeric,
         until=until,
+        tap=args.tap,
+        capture=args.capture,
     )
     with Output(args.output, format_) as output:
         color = not args.no_color and not os.environ.get("NO_COLOR")

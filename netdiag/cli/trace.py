@@ -63,7 +63,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         " whose an ICMP error is (Linux), else raw if there is a right to it",
     )
     add_timeout(group)
-    add_report_options(parser)
+    add_report_options(parser, ticket=True)
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

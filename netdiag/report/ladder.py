@@ -62,6 +62,8 @@ class Ladder:
         return next((row for row in self.rows if row.rung == rung and row.route == route), None)
 
 
+#: A reset ends what stands above the connection; the rung that it ended shows it by itself.
+_LATER = "tcp.reset-"
 #: What a run sees of its own packets explains a rung, and is none: the probes themselves stand in the ladder.
 _BESIDE = (WireObservation, ConnectionObservation, ResetObservation)
 
@@ -130,6 +132,7 @@ def _mark(report: Report, rung: Rung, route: Route, failed: bool) -> Mark:
         if rung in {identifier.partition(".")[0] for identifier in (finding.id, *finding.folded)}
         and route in ({routes[e] for e in finding.evidence if e in routes} or {report.route})
         and (route == report.route or rung == "dns")
+        and not finding.id.startswith(_LATER)
     }
     if failed or Severity.ERROR in severities:
         weak = Severity.ERROR not in severities and Severity.WARNING in severities and rung == "chain"

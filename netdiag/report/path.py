@@ -80,7 +80,7 @@ class _Drawing:
         peer = len(rows) - 1
         ends = {end.row for end in self._ends}
         told = {0, 1, peer, *(n + step for n in ends for step in (-1, 0, 1))}
-        silent = peer if rows[peer].ttl is not None else max(_known(rows), *ends, 0) + 1
+        silent = peer if rows[peer].ttl is not None else max(_known(rows), *(ends - {peer}), 0) + 1
         start = 0
         while start < len(rows):
             stop = start + 1

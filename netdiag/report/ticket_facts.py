@@ -104,7 +104,18 @@ class Case:
             return f"hop {culprit.hop} ({who})" if who else f"hop {culprit.hop}"
         if not who and self._finding.blame == "this-machine":
             return self._client() or "this machine"
-        return who or "the firewall on the path"
+        return who or self._nearest() or "the firewall on the path"
+
+    def _nearest(self) -> str:
+        """Where the traces ended, if no finding names the device."""
+        if self._path is None:
+            return ""
+        rows = self._path.rows
+        ended = next((end.row for end in self._path.ends if not end.good and end.trace.mode != "udp"), 0)
+        if not 0 < ended < len(rows) - 1:
+            return ""
+        address = self._path.at(rows[ended].ttl)
+        return f"hop {rows[ended].ttl}{f' ({address})' if address else ''} or the next one"
 
     def parties(self) -> list[str]:
         """The five-tuples, the names asked for, the questions to name servers and proxies."""

@@ -45,7 +45,7 @@ _WORDS: dict[str, Words] = {
     "tcp.reset-by-path-device": Words(
         "{brief} resets {protocol} to {name}",
         "on {device}: " + _RESETS,
-        "A TTL can be copied, and what stands in front of the server, such as a load balancer, answers in its place.",
+        "A device without an address of its own (a bridge) may stand right behind that hop; and a TTL can be copied.",
     ),
     "tcp.reset-by-server": Words(
         "{server} resets {protocol} to {name}",

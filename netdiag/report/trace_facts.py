@@ -14,7 +14,7 @@ _SENT: dict[TraceMode, str] = {"syn": "SYN", "data": "data", "udp": "UDP datagra
 
 def sent(trace: TraceObservation) -> str:
     """What a trace sends, in a word."""
-    return "ClientHello" if trace.mode == "data" and trace.server_name else _SENT[trace.mode]
+    return trace.payload or _SENT[trace.mode]
 
 
 def title(trace: TraceObservation) -> str:
@@ -24,8 +24,9 @@ def title(trace: TraceObservation) -> str:
     if trace.mode == "udp":
         return "UDP datagram"
     if trace.server_name:
-        return f"ClientHello for {trace.server_name}"
-    return f"{counted(trace.sent_bytes, 'byte')} of data inside a connection"
+        return f"{sent(trace)} for {trace.server_name}"
+    size = "" if sent(trace).endswith(("byte", "bytes")) else f", {counted(trace.sent_bytes, 'byte')},"
+    return f"{sent(trace)}{size} inside a connection"
 
 
 def icmp(trace: TraceObservation) -> str:

@@ -13,6 +13,9 @@ from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
 from netdiag.session.log import Log
 from netdiag.session.options import RUN_LIMIT_S, Options
+from netdiag.session.recording import Recording
+
+MAX_TRACED = 16
 
 #: The rungs that a scheme has.
 _SCHEME_RUNGS: dict[str, tuple[Rung, ...]] = {
@@ -52,6 +55,11 @@ class Context:
     progress: Callable[[Target, Rung], None]
     #: Set once a network wait has begun: from then on there is time to spare for what is needed later.
     waiting: threading.Event
+    #: How many more paths may be traced, all targets of the command together: each takes dozens of sockets, and many
+    #: targets that fail most often fail for the same reason.
+    traces: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_TRACED))
+    #: The capture of the run's own packets.
+    recording: Recording
     log: Log = field(default_factory=Log)
     deadline: Deadline = field(default_factory=lambda: Deadline(RUN_LIMIT_S))
 

@@ -80,6 +80,7 @@ class Reach:
         while (end := self._ends.get()) is not None:
             observation, stream = end
             if stream:
+                self._tracing.connected(observation)
                 return stream, observation
             self._tracing.attempt(observation)
         self._racing.result()  # a bug in the race surfaces here

@@ -124,7 +124,10 @@ class _Run:
         """Where an application would connect to, and the lookup that tells."""
         host, port = self._target.host, self._target.port
         if is_address(host):
-            return Address(host, port), None
+            address = Address(host, port)
+            if self._options.version not in (None, address.version):
+                raise UsageError(f"{host} is not an IPv{self._options.version} address")
+            return address, None
         step = Step("dns.direct.system")
         try:
             answer = bounded(
@@ -169,7 +172,9 @@ class _Run:
         for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
         traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
-        self._log.add(connecting.result())
+        connected = self._log.add(connecting.result())
+        if connected.failure and connected.failure.kind in ("unknown", "cancelled"):
+            self._log.skip("tcp", "direct", connected.failure.detail)
         if self._options.hello and distance:
             self._shake(address, attempt.id)
         for observation in traces:

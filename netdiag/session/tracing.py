@@ -12,15 +12,25 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from netdiag.model import FailureKind, HttpsObservation, Route, TcpObservation, TlsObservation, TraceObservation
-from netdiag.probes import trace
+from netdiag.model import (
+    FailureKind,
+    HttpsObservation,
+    Route,
+    TcpObservation,
+    TlsObservation,
+    TraceMode,
+    TraceObservation,
+)
 from netdiag.probes.net import Address, Step
-from netdiag.probes.reverse import names_of
 from netdiag.probes.threads import spawn
-from netdiag.session.context import Context
+from netdiag.session.context import MAX_TRACED, Context
+
+if TYPE_CHECKING:  # most runs trace nothing
+    from netdiag.probes import trace
 
 #: Ends of an attempt that something on the way can have brought about.
 TRACEABLE: frozenset[FailureKind] = frozenset({"timeout", "refused", "reset", "eof", "unreachable", "prohibited"})
@@ -49,6 +59,11 @@ class Tracing:
         wanted = self._wanted and self._context.options.trace is not False
         return wanted and self._context.machine.net.real and not _local(address.host)
 
+    def connected(self, seen: TcpObservation) -> None:
+        """Trace a connection that came about, if the user wants to see the path anyway."""
+        if self._context.options.trace:
+            self.path(Address(seen.address, seen.port), seen.id)
+
     def attempt(self, seen: TcpObservation) -> None:
         """Trace a connection attempt that failed in a way that the path may explain."""
         if seen.failure and seen.failure.kind in TRACEABLE:
@@ -62,6 +77,8 @@ class Tracing:
 
     def fetch(self, seen: HttpsObservation, address: Address) -> None:
         """Trace an HTTP request after a fetch that was cut off, on a connection of this run's own."""
+        from netdiag.probes import trace
+
         target = self._context.target
         if not (seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct" and not seen.redirects):
             return
@@ -97,8 +114,20 @@ class Tracing:
     def path(self, address: Address, parent: str | None) -> None:
         """How far SYNs get, and, where the port does not open, how far away the host is."""
         families = [known.family for known in self._paths]
-        if address.family not in families and self.possible(address):  # one of each tells enough
+        if address.family in families or not self.possible(address):  # one of each tells enough
+            return
+        if self._context.traces.acquire(blocking=False):
             self._paths[address] = spawn(partial(self._trace_path, address, parent))
+        else:
+            self._context.log.add(
+                TraceObservation(
+                    **self._step(address, "syn", parent)._asdict(),
+                    outcome="not-run",
+                    address=address.host,
+                    port=address.port,
+                    limits=(f"{MAX_TRACED} paths of other targets were traced, and no more are in one run",),
+                )
+            )
 
     def _content(self, address: Address, parent: str | None, kind: Callable[[], trace.Data], name: str = "") -> None:
         """How far data get inside a connection, and what they provoke. ``name``: the server's in them."""
@@ -123,6 +152,8 @@ class Tracing:
         self._paths, self._contents = {}, {}
 
     def _trace_path(self, address: Address, parent: str | None) -> tuple[TraceObservation, ...]:
+        from netdiag.probes import trace
+
         syn = self._trace(trace.Syn(), address, parent)
         if syn.answer == "open" or syn.answer == "unsent":
             return self._named(syn)
@@ -147,11 +178,13 @@ class Tracing:
         distance: int | None = None,
         server_name: str = "",
     ) -> TraceObservation:
+        from netdiag.probes import trace
+
         return trace.trace(
             self._context.machine.net,
             address,
             kind,
-            Step(f"trace.{self._route}.{address}.{kind.mode}", parent, self._route),
+            self._step(address, kind.mode, parent),
             deadline=self._context.deadline,
             limits=trace.Limits(
                 max_ttl=distance or trace.MAX_TTL,
@@ -164,16 +197,21 @@ class Tracing:
             proxy=self._route == "proxy",
         )
 
+    def _step(self, address: Address, mode: TraceMode, parent: str | None) -> Step:
+        return Step(f"trace.{self._route}.{address}.{mode}", parent, self._route)
+
     def _named(self, *traces: TraceObservation) -> tuple[TraceObservation, ...]:
         if self._context.options.numeric:
             return traces
+        from netdiag.probes.reverse import names_of
+
         addresses = dict.fromkeys(address for o in traces for hop in o.hops for address in hop.addresses)
         names = names_of(tuple(addresses), self._context.deadline.within(_NAMES_S))
         return (msgspec.structs.replace(traces[0], names=names), *traces[1:])
 
 
 def _hello(name: str) -> trace.Data:
-    from netdiag.probes import tls
+    from netdiag.probes import tls, trace
 
     return trace.Data(tls.client_hello(name), "ClientHello")
 

@@ -11,7 +11,6 @@ Each recording has a world of its own, so that none can see what another left; `
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import datetime
 import itertools
 import os
@@ -92,8 +91,6 @@ def _chain() -> Topology:
 CHAIN = _chain()
 
 TOOLS = ("ip", "nft", "nsenter", "sysctl", "ethtool", "tcpdump")
-_CLONE_NEWNET = 0x40000000
-_libc = ctypes.CDLL(None, use_errno=True)
 
 #: The service runs on Windows: what its server sends starts with that TTL.
 WINDOWS_TTL = "net.ipv4.ip_default_ttl=128"
@@ -114,13 +111,13 @@ class World:
     def open(self) -> None:
         """Namespaces, links, and the wire between firewall and server."""
         self.network.up()
-        self.tool("server", "sysctl", "-qw", WINDOWS_TTL)
+        self.network.sysctl("server", WINDOWS_TTL)
         if self._tunnel:
             name = self.network.name("wire")
             run(["ip", "-n", name, "link", "add", "trunk-c", "type", "veth", "peer", "name", "trunk-s"])
             for end in ("trunk-c", "trunk-s"):
                 run(["ip", "-n", name, "link", "set", end, "mtu", "1600", "up"])
-        self.tool("wire", "sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1")
+        self.network.sysctl("wire", "net.ipv6.conf.all.disable_ipv6=1")
         for namespace in self.network.topology.namespaces:
             for device in () if self._offload and namespace == "client" else self._devices(namespace):
                 self.tool(namespace, "ethtool", "-K", device, *"rx off tx off sg off tso off gso off gro off".split())
@@ -164,22 +161,11 @@ class World:
                 )
             )
 
-    @contextlib.contextmanager
-    def inside(self, namespace: str) -> Iterator[None]:
-        """The calling thread in a namespace."""
-        with Path("/proc/thread-self/ns/net").open() as home:
-            with Path(f"/run/netns/{self.network.name(namespace)}").open() as there:
-                _enter(there.fileno())
-            try:
-                yield
-            finally:
-                _enter(home.fileno())
-
     def socket(
         self, namespace: str, kind: int = socket.SOCK_STREAM, *, v6: bool = False, protocol: int = 0
     ) -> socket.socket:
         """A socket that belongs to a namespace, closed with the world at the latest. No wait is longer than 10 s."""
-        with self.inside(namespace):
+        with self.network.entered(namespace):
             made = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, kind, protocol)
         made.settimeout(10)
         self._closing.append(made.close)
@@ -285,7 +271,7 @@ class World:
     def _start_wire(self) -> None:
         links = [link for link in self.network.topology.links if "wire" in (link.left, link.right)]
         near, far = links[0].left, links[1].right
-        with self.inside("wire"):
+        with self.network.entered("wire"):
             ends: dict[Side, socket.socket] = {"client": packet_socket(near), "server": packet_socket(far)}
             trunk: dict[Side, socket.socket] | None = (
                 {"client": packet_socket("trunk-c"), "server": packet_socket("trunk-s")} if self._tunnel else None
@@ -293,12 +279,6 @@ class World:
         self.wire = Wire(ends, trunk, self._tunnel)
         self.wire.start()
         self._closing.append(self.wire.stop)
-
-
-def _enter(descriptor: int) -> None:
-    if _libc.setns(descriptor, _CLONE_NEWNET):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 def abort(connection: socket.socket) -> None:

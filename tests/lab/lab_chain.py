@@ -1,179 +1,217 @@
-"""A chain of routers for traces, and a host beside it. Needs root, iproute2 and nftables.
+"""A client, 21 routers and a server in a row, on real kernels; ``applied`` breaks something on the way for a while.
 
-client ── r1 ── r2 ── r3 ── server
-          │
-        beside   (forges ICMP errors, without seeing the packets that it lies about)
+    h0 ── h1 ── h2 ── ... ── h21 ── h22        IPv4: h0 10.77.0.1, hop i shows 10.77.(i-1).2, server 10.77.21.2
+
+IPv6 is the same with fd77:i::1 and fd77:i::2. The first router is the name server too, as in a home's network. Two
+shortcuts, h0 ── h10 and h10 ── h22, are there for routes that a scenario adds. Contract: everything is in namespaces,
+threads of this process, a web server, and one temporary folder; ``close`` may be called at any moment and leaves
+nothing behind.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
-import selectors
+import shutil
 import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
-from collections.abc import Iterable
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lab_topology import Link, Network, Topology, run
+from tests.lab import lab_chain_servers, lab_pki
+from tests.lab.lab_device import Install
+from tests.lab.lab_topology import Link, Network, Topology, run
 
-from tests.support import ROOT
-
-CLIENT, SERVER = ("10.9.1.2", "fd09:1::2"), ("10.9.4.2", "fd09:4::2")
-#: The routers' addresses on the client's side, hop by hop.
-ROUTERS = (("10.9.1.1", "10.9.2.2", "10.9.3.2"), ("fd09:1::1", "fd09:2::2", "fd09:3::2"))
-
-#: Ports of the server, and what happens to packets to them. Nobody listens on REFUSED; r2 has a rule for the others.
-OPEN, REFUSED, DROPPED, PROHIBITED, RESETS, CUT, GREETS = 8443, 9, 81, 82, 83, 84, 25
-_FILTER = f"""
-table inet lab {{
-  chain forward {{
-    type filter hook forward priority 0;
-    tcp dport {DROPPED} drop
-    tcp dport {PROHIBITED} reject with icmpx admin-prohibited
-    tcp dport {CUT} meta length > 100 reject with tcp reset
-  }}
-}}
-"""
+ROOT = Path(__file__).parent.parent.parent
+ROUTERS = 21
+SERVER_NODE = f"h{ROUTERS + 1}"
+CLIENT, CLIENT_V6 = "10.77.0.1", "fd77::1"
+SERVER, SERVER_V6 = "10.77.21.2", "fd77:21::2"
+NAME_SERVER = "10.77.0.2"
+NAME, NAME_V6 = "app.contoso.test", "app6.contoso.test"
+TOOLS = ("ip", "nft", "nsenter", "unshare", "nginx")
+#: Ports of the server's: nginx, and those of lab_chain_servers.
+HTTPS, CLOSED = 443, 9999
 
 
-def _link(left: str, right: str, net: int) -> Link:
-    return Link(left, right, (f"10.9.{net}.1/24", f"fd09:{net}::1/64"), (f"10.9.{net}.2/24", f"fd09:{net}::2/64"))
+def hop_address(hop: int, *, v6: bool = False) -> str:
+    """What a router shows in a traceroute from the client."""
+    return str(ipaddress.ip_address(f"fd77:{hop - 1}::2" if v6 else f"10.77.{hop - 1}.2"))
 
 
-TOPOLOGY = Topology(
-    links=(
-        Link("client", "r1", ("10.9.1.2/24", "fd09:1::2/64"), ("10.9.1.1/24", "fd09:1::1/64")),
-        _link("r1", "r2", 2),
-        _link("r2", "r3", 3),
-        Link("r3", "server", ("10.9.4.1/24", "fd09:4::1/64"), ("10.9.4.2/24", "fd09:4::2/64")),
-        Link("r1", "beside", ("10.9.9.1/24", "fd09:9::1/64"), ("10.9.9.2/24", "fd09:9::2/64")),
-    ),
-    routes={
-        "client": (("default", "10.9.1.1"), ("default", "fd09:1::1")),
-        "r1": (("default", "10.9.2.2"), ("default", "fd09:2::2")),
-        "r2": (
-            ("10.9.1.0/24", "10.9.2.1"),
-            ("fd09:1::/64", "fd09:2::1"),
-            ("10.9.9.0/24", "10.9.2.1"),
-            ("fd09:9::/64", "fd09:2::1"),
-            ("default", "10.9.3.2"),
-            ("default", "fd09:3::2"),
-        ),
-        "r3": (("default", "10.9.3.1"), ("default", "fd09:3::1")),
-        "server": (("default", "10.9.4.1"), ("default", "fd09:4::1")),
-        "beside": (("default", "10.9.9.1"), ("default", "fd09:9::1")),
-    },
-    forwarding=("r1", "r2", "r3"),
-)
+def _topology() -> Topology:
+    links = tuple(
+        Link(f"h{i}", f"h{i + 1}", (f"10.77.{i}.1/24", f"fd77:{i}::1/64"), (f"10.77.{i}.2/24", f"fd77:{i}::2/64"))
+        for i in range(ROUTERS + 1)
+    )
+    shortcuts = (
+        Link("h0", "h10", ("10.78.0.1/24",), ("10.78.0.2/24",)),
+        Link("h10", SERVER_NODE, ("10.78.1.1/24",), ("10.78.1.2/24",)),
+    )
+    routes: dict[str, tuple[tuple[str, str], ...]] = {}
+    for i in range(ROUTERS + 2):
+        onward = [("default", f"10.77.{i}.2"), ("default", f"fd77:{i}::2")] if i <= ROUTERS else []
+        back = [
+            (prefix.format(k), gateway.format(i - 1))
+            for k in range(i - 1)
+            for prefix, gateway in (("10.77.{}.0/24", "10.77.{}.1"), ("fd77:{}::/64", "fd77:{}::1"))
+        ]
+        routes[f"h{i}"] = (*onward, *back)
+    return Topology(links + shortcuts, routes, tuple(f"h{i}" for i in range(1, ROUTERS + 1)))
+
+
+CHAIN = _topology()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is broken, by namespace.
+
+    ``filters``: chains of nftables. ``ttls``: the TTL (hop limit) that its own packets start with, 64 where not said.
+    ``commands``: (namespace, command of ip(8), the command that undoes it). ``devices``: programs in a router's way.
+    """
+
+    filters: Mapping[str, str] = field(default_factory=dict)
+    ttls: Mapping[str, int] = field(default_factory=dict)
+    sysctls: tuple[tuple[str, str, str], ...] = ()
+    commands: tuple[tuple[str, str, str], ...] = ()
+    devices: tuple[Install, ...] = ()
 
 
 class Chain:
     """Built by ``open``, ended by ``close``."""
 
     def __init__(self) -> None:
-        self.network = Network(TOPOLOGY, {})
-        self._processes: list[subprocess.Popen[str]] = []
+        self.folder = Path(tempfile.mkdtemp(prefix="netdiag-chain-"))
+        self.folder.chmod(0o755)
+        self.network = Network(CHAIN, {})
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._servers: list[Callable[[], object]] = []
 
     def open(self) -> None:
-        """Everything up, the server listening."""
+        """Everything up and accepting connections."""
         self.network.up()
-        run(self.network.inside("r2", ["nft", "-f", "-"]), _FILTER)
-        self.start("server", "serve")
+        for namespace in CHAIN.namespaces:
+            # A shortcut makes paths asymmetric, which is no reason to drop packets here.
+            self.network.sysctl(namespace, "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.default.rp_filter=0")
+        self._write_files()
+        with self.network.entered(SERVER_NODE):
+            self._servers += lab_chain_servers.start(self.folder)
+        with self.network.entered("h1"):
+            self._servers.append(lab_chain_servers.start_names(_zone(), NAME_SERVER))
+        self._start_nginx()
 
     def close(self) -> None:
-        """End what was started, delete the namespaces. Never raises."""
+        """End the servers, delete the namespaces and the folder. Never raises."""
+        for stop in self._servers:
+            with contextlib.suppress(OSError):
+                stop()
         for process in self._processes:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            if process.stdout:
-                process.stdout.close()
         self.network.down()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
-    def start(self, namespace: str, role: str) -> None:
-        """Start a role of this file, and wait until it is ready."""
-        process = subprocess.Popen(
-            self.network.inside(namespace, [sys.executable, "-m", "tests.lab.lab_chain", role]),
-            stdout=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-            cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])},
-        )
-        self._processes.append(process)
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"{role} in {namespace} did not start")
+    @contextlib.contextmanager
+    def applied(self, setting: Setting) -> Iterator[None]:
+        """Under ``setting``, which is undone in the end."""
+        with contextlib.ExitStack() as undo:
+            for namespace, ttl in setting.ttls.items():
+                undo.callback(self._start_ttl, namespace, 64)
+                self._start_ttl(namespace, ttl)
+            for namespace, value, before in setting.sysctls:
+                undo.callback(self.network.sysctl, namespace, before)
+                self.network.sysctl(namespace, value)
+            for namespace, chains in setting.filters.items():
+                undo.callback(run, self.network.inside(namespace, ["nft", "delete table inet lab"]))
+                run(self.network.inside(namespace, ["nft", "-f", "-"]), f"table inet lab {{\n{chains}\n}}\n")
+            for namespace, command, reverse in setting.commands:
+                self.network.ip(namespace, command)
+                undo.callback(self.network.ip, namespace, *([reverse] if reverse else []))
+            for install in setting.devices:
+                undo.callback(install(self.network).stop)
+            yield
 
-    def run(self, argv: Iterable[str], *, wrapper: Iterable[str] = ()) -> subprocess.CompletedProcess[str]:
-        """Run netdiag as the client."""
-        command = [*wrapper, sys.executable, "-m", "netdiag", *argv]
+    def netdiag(
+        self, *argv: str, prefix: Iterable[str] = (), timeout_s: float = 60
+    ) -> subprocess.CompletedProcess[str]:
+        """Run netdiag as the client; ``prefix`` is a command that runs a command."""
+        return self.execute(*prefix, sys.executable, "-m", "netdiag", *argv, timeout_s=timeout_s)
+
+    def execute(self, *command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command as the client, in the project's folder."""
         return subprocess.run(
-            self.network.inside("client", command), capture_output=True, text=True, timeout=90, cwd=ROOT, check=False
+            self.as_client(*command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout_s,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "LANG": "C.UTF-8"},
         )
 
+    def as_client(self, *command: str) -> list[str]:
+        """The command line that runs on the client, with its own hosts and resolv.conf in place of the host's."""
+        mounts = " && ".join(f"mount --bind {self.folder}/{name} /etc/{name}" for name in ("hosts", "resolv.conf"))
+        shell = ["sh", "-c", f'{mounts} && exec "$@"', "sh", *command]
+        return self.network.inside("h0", ["unshare", "--mount", "--propagation", "private", *shell])
 
-def serve() -> None:
-    """Listen on every port that something is to happen to, over both IP versions."""
-    selector = selectors.DefaultSelector()
-    for port in (OPEN, DROPPED, PROHIBITED, RESETS, CUT, GREETS):
-        for version in (0, 1):
-            listener = socket.create_server(
-                (SERVER[version], port), family=(socket.AF_INET, socket.AF_INET6)[version], backlog=64
+    @property
+    def trust(self) -> Path:
+        """The authority that the client trusts."""
+        return self.folder / "root.pem"
+
+    def _start_ttl(self, namespace: str, ttl: int) -> None:
+        number = int(namespace.removeprefix("h"))
+        devices = [f"h{n}" for n in (number - 1, number + 1) if 0 <= n <= ROUTERS + 1]
+        self.network.sysctl(
+            namespace,
+            f"net.ipv4.ip_default_ttl={ttl}",
+            *(f"net.ipv6.conf.{device}.hop_limit={ttl}" for device in devices),
+        )
+
+    def _write_files(self) -> None:
+        root = lab_pki.authority("Contoso Lab Root", "Contoso Trust Services")
+        issuing = lab_pki.authority("Contoso Lab Issuing CA", "Contoso Trust Services", root)
+        lab_pki.write(self.folder, "root", root)
+        lab_pki.write(self.folder, "server", lab_pki.leaf((NAME, NAME_V6), issuing), issuing)
+        (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
+        (self.folder / "resolv.conf").write_text(f"nameserver {NAME_SERVER}\noptions timeout:1 attempts:2\n")
+
+    def _start_nginx(self) -> None:
+        conf = self.folder / "nginx.conf"
+        conf.write_text(lab_chain_servers.nginx_conf(self.folder, HTTPS))
+        with (self.folder / "nginx.out").open("wb") as log:
+            process = subprocess.Popen(
+                self.network.inside(SERVER_NODE, ["nginx", "-c", str(conf)]),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
-            selector.register(listener, selectors.EVENT_READ, port)
-    print("ready", flush=True)
-    while True:
-        for key, _ in selector.select():
-            assert isinstance(key.fileobj, socket.socket)
-            connection, _ = key.fileobj.accept()
-            threading.Thread(target=_answer, args=(connection, key.data), daemon=True).start()
+        self._processes.append(process)
+        end = time.monotonic() + 15
+        while not self._accepts(HTTPS):
+            if time.monotonic() > end or process.poll() is not None:
+                raise RuntimeError(f"nginx did not start: {(self.folder / 'nginx.out').read_text()}")
+            time.sleep(0.02)
+
+    def _accepts(self, port: int) -> bool:
+        """Whether the client can connect; which also lets all neighbours on the way find each other."""
+        with self.network.entered("h0"):
+            return all(lab_chain_servers.accepts(address, port) for address in (SERVER, SERVER_V6))
 
 
-def _answer(connection: socket.socket, port: int) -> None:
-    with contextlib.suppress(OSError), connection:
-        if port == GREETS:
-            connection.sendall(b"220 mail.contoso.test\r\n")
-        if not connection.recv(65536):
-            return
-        if port == RESETS:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        else:
-            connection.sendall(b"250 thanks\r\n")
-
-
-def forge() -> None:
-    """Send the client ICMP errors about packets that it might have sent to the server, over and over."""
-    from scapy.layers.inet import ICMP, IP, TCP, UDP, ICMPerror, IPerror  # noqa: F401 - a quote is built of IP
-    from scapy.layers.inet6 import ICMPv6TimeExceeded, IPv6
-
-    def forged(port: int) -> list[tuple[bytes, str]]:
-        lies = []
-        for payload in (TCP(sport=port, dport=OPEN, seq=1, flags="S"), UDP(sport=port, dport=33435, len=20)):
-            quote = IP(src=CLIENT[0], dst=SERVER[0], ttl=1, id=4711) / payload
-            lies.append((bytes(IP(src="10.9.9.2", dst=CLIENT[0]) / ICMP(type=11) / quote), CLIENT[0]))
-            quote6 = IPv6(src=CLIENT[1], dst=SERVER[1], hlim=1) / payload
-            lies.append((bytes(IPv6(src="fd09:9::2", dst=CLIENT[1]) / ICMPv6TimeExceeded() / quote6), CLIENT[1]))
-        return lies
-
-    packets = [lie for port in (1024, 33000, 40000, 50000, 60999) for lie in forged(port)]
-    senders = {
-        4: socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW),
-        6: socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_RAW),
-    }
-    print("ready", flush=True)
-    pause = threading.Event()
-    while True:
-        for data, to in packets:
-            senders[data[0] >> 4].sendto(data, (to, 0, 0, 0) if ":" in to else (to, 0))
-        pause.wait(0.05)
-
-
-if __name__ == "__main__":
-    {"serve": serve, "forge": forge}[sys.argv[1]]()
+def _zone() -> dict[tuple[str, str], str]:
+    """Names and addresses, both ways."""
+    zone = {(NAME, "A"): SERVER, (NAME_V6, "AAAA"): SERVER_V6}
+    named = {hop_address(hop, v6=v6): f"router{hop}.isp.test" for hop in range(1, ROUTERS + 1) for v6 in (False, True)}
+    named |= {SERVER: NAME, SERVER_V6: NAME_V6}
+    return zone | {(lab_chain_servers.reverse(address), "PTR"): f"{name}." for address, name in named.items()}

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import dataclass
 from pathlib import Path
 
-import lab_pki
+from tests.lab import lab_pki
 
 FRONTEND = "wu2.frontend.clouddatahub.net"
 TLS_13 = "TLSv1.3"

@@ -10,11 +10,14 @@ never in the host's. Nothing under /etc changes.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import secrets
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,9 @@ _SYSCTLS = (
 )
 _FORWARDING = ("net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1")
 
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
 
 class Network:
     """The namespaces of one run. ``up`` builds them, ``down`` deletes whatever of them exists."""
@@ -94,17 +100,22 @@ class Network:
 
     def up(self) -> None:
         """Build everything. Raises ``subprocess.CalledProcessError`` with what the tool said."""
+        _batch([], [f"netns add {self.name(namespace)}" for namespace in self.topology.namespaces])
         for namespace in self.topology.namespaces:
-            run(["ip", "netns", "add", self.name(namespace)])
-            sysctls = _SYSCTLS + (_FORWARDING if namespace in self.topology.forwarding else ())
-            run(self.inside(namespace, ["sysctl", "-qw", *sysctls]))
+            self.sysctl(namespace, *_SYSCTLS, *(_FORWARDING if namespace in self.topology.forwarding else ()))
+        _batch(
+            [],
+            [
+                f"link add {link.right} netns {self.name(link.left)} type veth "
+                f"peer {link.left} netns {self.name(link.right)}"
+                for link in self.topology.links
+            ],
+        )
         for link in self.topology.links:
-            left, right = self.name(link.left), self.name(link.right)
-            run(["ip", "link", "add", link.right, "netns", left, "type", "veth", "peer", link.left, "netns", right])
             self._configure(link.left, link.right, link.left_addresses)
             self._configure(link.right, link.left, link.right_addresses)
         for namespace, routes in self.topology.routes.items():
-            self._batch(namespace, [f"route add {destination} via {gateway}" for destination, gateway in routes])
+            self.ip(namespace, *(f"route add {destination} via {gateway}" for destination, gateway in routes))
 
     def down(self) -> None:
         """Delete the namespaces; their links, routes and filters go with them. Never raises."""
@@ -115,13 +126,42 @@ class Network:
         """The command line that runs ``argv`` in a namespace, with the host's file system untouched."""
         return ["nsenter", f"--net=/run/netns/{self.name(namespace)}", *argv]
 
+    @contextlib.contextmanager
+    def entered(self, namespace: str) -> Iterator[None]:
+        """The calling thread in a namespace. A socket, or another descriptor, stays where it was made."""
+        with Path("/proc/thread-self/ns/net").open() as home:
+            with Path(f"/run/netns/{self.name(namespace)}").open() as there:
+                _enter(there.fileno())
+            try:
+                yield
+            finally:
+                _enter(home.fileno())
+
+    def ip(self, namespace: str, *commands: str, family: int | None = None) -> None:
+        """Carry out commands of ip(8), up to the first that fails. ``family``: 4 or 6, where they do not tell."""
+        _batch(["-n", self.name(namespace), *([f"-{family}"] if family else [])], commands)
+
+    def sysctl(self, namespace: str, *settings: str) -> None:
+        """Set ``name=value``, as sysctl(8) has them."""
+        with self.entered(namespace):
+            for setting in settings:
+                name, value = setting.split("=")
+                Path("/proc/sys", *name.split(".")).write_text(value)
+
     def _configure(self, namespace: str, device: str, addresses: tuple[str, ...]) -> None:
         every = [*addresses, *(self._extra.get(namespace, ()) if device == "firewall" else ())]
         lines = [f"addr add {a} dev {device}{' nodad' if ':' in a else ''}" for a in every]
-        self._batch(namespace, ["link set lo up", *lines, f"link set {device} up"])
+        self.ip(namespace, "link set lo up", *lines, f"link set {device} up")
 
-    def _batch(self, namespace: str, lines: list[str]) -> None:
-        run(["ip", "-n", self.name(namespace), "-batch", "-"], "\n".join(lines) + "\n")
+
+def _batch(options: list[str], commands: Iterable[str]) -> None:
+    run(["ip", *options, "-batch", "-"], "".join(f"{command}\n" for command in commands))
+
+
+def _enter(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def run(argv: list[str], text: str | None = None, environment: Mapping[str, str] | None = None) -> str:

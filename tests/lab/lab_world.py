@@ -30,7 +30,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOSTS = "127.0.0.1 localhost\n::1 localhost ip6-localhost\n"
 TOOLS = (
-    *"ip nft nsenter unshare sysctl ps openssl faketime nginx named squid microsocks".split(),
+    *"ip nft nsenter unshare ps openssl faketime nginx named squid microsocks".split(),
     *"krb5kdc kdb5_util kadmin.local kinit".split(),
 )
 HELPERS = tuple(

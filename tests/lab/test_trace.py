@@ -8,10 +8,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from lab_chain import CUT, DROPPED, GREETS, OPEN, PROHIBITED, REFUSED, RESETS, ROUTERS, SERVER, Chain
 
 from netdiag.model import Report, TraceObservation, authority
 from tests import support
+from tests.lab.lab_routers import CUT, DROPPED, GREETS, OPEN, PROHIBITED, REFUSED, RESETS, ROUTERS, SERVER, Routers
 
 #: Without root, and without any way to it.
 NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all")
@@ -20,10 +20,10 @@ WAIT = ("--timeout", "1")
 
 
 @pytest.fixture(scope="module")
-def chain() -> Iterator[Chain]:
+def routed() -> Iterator[Routers]:
     support.require_root()
     support.require_tools("ip", "nft", "nsenter", "sysctl", "setpriv")
-    built = Chain()
+    built = Routers()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PATH", support.search_path())
@@ -34,9 +34,9 @@ def chain() -> Iterator[Chain]:
 
 
 @pytest.fixture(scope="module")
-def liar(chain: Chain) -> None:
+def liar(routed: Routers) -> None:
     """From here on, a host beside the path sends forged errors."""
-    chain.start("beside", "forge")
+    routed.start("beside", "forge")
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def traced(done: subprocess.CompletedProcess[str]) -> dict[str, TraceObservation
     return {seen.mode: seen for seen in report.observations if isinstance(seen, TraceObservation)}
 
 
-def seen(chain: Chain, method: str, version: int, port: int, *argv: str) -> dict[str, TraceObservation]:
+def seen(routed: Routers, method: str, version: int, port: int, *argv: str) -> dict[str, TraceObservation]:
     target = authority(SERVER[version], port)
-    found = traced(chain.run(["trace", target, "--method", method, "-n", "-m", "6", "--format", "json", *argv]))
+    found = traced(routed.run(["trace", target, "--method", method, "-n", "-m", "6", "--format", "json", *argv]))
     assert {trace.method for trace in found.values()} == {method}
     return found
 
@@ -79,8 +79,8 @@ def routers(version: int, count: int = 3) -> list[tuple[str, str]]:
         pytest.param(DROPPED, 2, "none", id="dropped"),
     ],
 )
-def test_a_syn(chain: Chain, method: str, version: int, port: int, reach: int, end: str) -> None:
-    found = seen(chain, method, version, port, *WAIT)
+def test_a_syn(routed: Routers, method: str, version: int, port: int, reach: int, end: str) -> None:
+    found = seen(routed, method, version, port, *WAIT)
     syn = found["syn"]
     last = {"prohibited": ROUTERS[version][1]}.get(end, "")
     ends = [(end, last)] * (4 if end == "none" else 1)
@@ -106,9 +106,9 @@ def test_a_syn(chain: Chain, method: str, version: int, port: int, reach: int, e
     ],
 )
 def test_data(
-    chain: Chain, payload: Path, method: str, version: int, port: int, reach: int, end: str, ttl: int
+    routed: Routers, payload: Path, method: str, version: int, port: int, reach: int, end: str, ttl: int
 ) -> None:
-    data = seen(chain, method, version, port, "--send", str(payload))["data"]
+    data = seen(routed, method, version, port, "--send", str(payload))["data"]
     assert [reply.answer for hop in data.hops for reply in hop.replies] == [*["hop"] * reach, end]
     if method == "raw":
         assert [address for _, address in hops(data)] == [*ROUTERS[version][:reach], ""]
@@ -117,23 +117,23 @@ def test_data(
 
 @pytest.mark.parametrize("version", [0, 1], ids=["ipv4", "ipv6"])
 @pytest.mark.parametrize("method", ["sockets", "raw"])
-def test_forged_errors_are_ignored(chain: Chain, liar: None, method: str, version: int) -> None:
-    found = seen(chain, method, version, REFUSED, *WAIT)
+def test_forged_errors_are_ignored(routed: Routers, liar: None, method: str, version: int) -> None:
+    found = seen(routed, method, version, REFUSED, *WAIT)
     assert hops(found["syn"]) == [*routers(version), ("refused", "")]
     assert hops(found["udp"]) == [*routers(version), ("refused", SERVER[version])]
     limits = " ".join(limit for trace in found.values() for limit in trace.limits)
     assert ("ignored, forged or astray" in limits) == (method == "raw")
 
 
-def test_the_raw_method_without_rights(chain: Chain) -> None:
-    done = chain.run(["trace", authority(SERVER[0], OPEN), "--method", "raw"], wrapper=NOBODY)
+def test_the_raw_method_without_rights(routed: Routers) -> None:
+    done = routed.run(["trace", authority(SERVER[0], OPEN), "--method", "raw"], wrapper=NOBODY)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "netdiag: --method raw: raw packets take root's rights (CAP_NET_RAW)\n"
 
 
-def test_sockets_without_rights_say_what_root_adds(chain: Chain) -> None:
+def test_sockets_without_rights_say_what_root_adds(routed: Routers) -> None:
     target = authority(SERVER[0], OPEN)
-    syn = traced(chain.run(["trace", target, "-n", "--format", "json"], wrapper=NOBODY))["syn"]
+    syn = traced(routed.run(["trace", target, "-n", "--format", "json"], wrapper=NOBODY))["syn"]
     assert hops(syn) == [*routers(0), ("open", "")]
     (limit,) = syn.limits
     assert "root (CAP_NET_RAW) adds" in limit
@@ -142,7 +142,7 @@ def test_sockets_without_rights_say_what_root_adds(chain: Chain) -> None:
 def test_nothing_is_left_behind() -> None:
     support.require_root()
     support.require_tools("ip", "nft", "nsenter", "sysctl")
-    built = Chain()
+    built = Routers()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PATH", support.search_path())

@@ -156,6 +156,13 @@ def test_a_finding_may_name_a_hop_that_does_not_answer():
     assert "\n  ✗   3  ✗  10.9.9.9\n            swallows the SYN (tcp.no-reply)\n    4-5     no answer\n" in shown
 
 
+def test_silence_up_to_a_server_that_is_blamed_is_one_line():
+    silent = traced.trace("none", traced.routers((*traced.ROUTERS[:2], *("",) * 28)))
+    found = traced.finding("tcp.no-reply", "x", silent.id, culprit=Culprit(address=traced.SERVER))
+    shown = render(traced.report(found, (silent,)), "text", Layout(verbose=True))
+    assert "\n    3-30  │  no answer\n  ✗    ?  ✗  192.0.2.10, the server\n" in shown
+
+
 def test_hops_that_no_packet_can_have_are_left_out():
     absurd = (
         TraceHop(ttl=n, replies=(TraceReply(answer="hop", address="10.0.0.1"),)) for n in (-1, 1, 255, 256, 10**9)
@@ -178,9 +185,11 @@ def test_the_best_round_trip_of_all_modes_stands():
 
 
 def test_a_router_that_the_system_does_not_name():
-    data = traced.trace("none", (TraceHop(ttl=1, replies=(TraceReply(answer="hop"),)),), mode="data", sent_bytes=1)
+    data = traced.trace(
+        "none", (TraceHop(ttl=1, replies=(TraceReply(answer="hop"),)),), mode="data", payload="1 byte", sent_bytes=1
+    )
     shown = render(traced.report(None, (data,)))
-    assert "┌ 1 byte of data inside a connection\n" in shown
+    assert "┌ 1 byte inside a connection\n" in shown
     assert "a router whose address is not known\n" in shown
 
 
@@ -265,7 +274,7 @@ def test_packets_of_one_connection_are_drawn_and_of_more_with_verbose():
             traced.trace("reset", traced.routers(traced.ROUTERS[:4]), {}, mode="data", server_name="x"),
             "ClientHello to 192.0.2.10:443: reset from TTL 5 on",
         ),
-        (traced.trace("data", (), mode="data"), "data to 192.0.2.10:443: answered, at an unknown distance"),
+        (traced.trace("data", (), mode="data"), "ClientHello to 192.0.2.10:443: answered, at an unknown distance"),
         (
             traced.trace("none", traced.routers(["", "10.0.0.1", ""])),
             "SYN to 192.0.2.10:443: no answer from beyond hop 2",

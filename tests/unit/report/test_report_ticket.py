@@ -144,6 +144,13 @@ def test_a_proxy_of_the_command_line_belongs_to_the_command():
     assert "--proxy http://p:8080" in " ".join(render(made, "ticket").split())
 
 
+def test_without_a_culprit_the_traces_tell_where_to_look():
+    made = traced.silent_drop()
+    made = msgspec.structs.replace(made, findings=(msgspec.structs.replace(made.findings[0], culprit=None),))
+    said = " ".join(render(made, "ticket").split())
+    assert "On hop 3 (10.77.2.2) or the next one: a drop without log" in said
+
+
 def test_what_was_not_tested_asks_for_nothing():
     made = msgspec.structs.replace(handmade.inconclusive("a.example"), not_run=(NotRun(rung="dns", reason="x"),))
     assert "Subject" not in render(made, "ticket")

@@ -70,6 +70,7 @@ def trace(
         "id": f"trace.{mode}",
         "address": address,
         "port": 443,
+        "payload": "ClientHello" if mode == "data" else "",
         "flow": FLOW,
         "names": NAMES,
         "started": AT,

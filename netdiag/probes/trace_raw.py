@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Packets that may wait until somebody looks at them; a trace causes some hundred.
 _MAX_WAITING = 16_384
+#: ... and how much of each is kept: two IPv6 headers with extensions, and what follows them.
+_MAX_BYTES = 512
 #: Connections to the target, this program's and others', of which it is remembered what was sent.
 _MAX_FLOWS = 4_096
 #: ... and the last so many segments of each.
@@ -142,7 +144,7 @@ class Ears:
 
     @property
     def broken(self) -> bool:
-        """Whether nothing is heard any more: the interface has gone."""
+        """Whether nothing is heard any more: the interface went down, or away."""
         return self._sniffer is not None and not self._sniffer.thread.is_alive()
 
     def trace(self, *plan: Any) -> Trace:
@@ -151,8 +153,8 @@ class Ears:
 
     def open(self) -> None:
         """Begin to listen, and make ready to send. Raises ``OSError``, and whatever else scapy does."""
-        self._sender = _sender(self._target)
         sniffer = _scapy_sniffer()
+        self._sender = _sender(self._target)
         interface = _interface(self._source, self._target)
         wanted = f"icmp or icmp6 or ((tcp or udp) and host {self._target})"
         self._sockets = [interface.l2listen()(iface=interface, filter=wanted, promisc=False)]
@@ -182,13 +184,13 @@ class Ears:
         self.close()
 
     def _take(self, packet: ScapyPacket) -> None:
-        """In scapy's thread: keep the bytes of the IP packet."""
+        """In scapy's thread: keep the IP packet's headers."""
         from scapy.layers.inet import IP
         from scapy.layers.inet6 import IPv6
 
         ip = packet.getlayer(IP) or packet.getlayer(IPv6)
         if ip is not None and not self._closed:
-            self._waiting.append((float(packet.time), bytes(ip.original)))
+            self._waiting.append((float(packet.time), bytes(ip.original[:_MAX_BYTES])))
             with contextlib.suppress(OSError):  # it is awake
                 self._waker.send(b"x")
 
@@ -417,7 +419,7 @@ class RawTrace(Trace):
             few = "1 packet was" if ignored == 1 else f"{ignored:,} packets were"
             said.append(f"{few} ignored, forged or astray: they answer nothing that was sent")
         if self._ears.broken:
-            said.append("packets could not be seen to the end: the interface has gone")
+            said.append("packets could not be seen to the end: the interface went down, or away")
         return tuple(said)
 
     def _begin(self, selector: selectors.BaseSelector) -> None:

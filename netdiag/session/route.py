@@ -190,7 +190,7 @@ class _Run:
         try:
             stream = self._machine.net.connect(address, deadline)
         except OSError as error:
-            self._log.error(from_exception(error, "connect").detail)
+            self._log.skip("tls", "direct", from_exception(error, "connect").detail)
             return
         seen, _ = tls.handshake(
             stream, address=address, server_name=self._name, purpose="main", deadline=deadline, step=step

@@ -55,6 +55,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     group.add_argument(
         "-m", "--max-ttl", type=_number(1, 255), default=30, metavar="N", help="go no further (default: 30)"
     )
+    group.add_argument(
+        "--method",
+        choices=("auto", "sockets", "raw"),
+        default="auto",
+        help="ordinary sockets, or packets made and seen by scapy, which takes rights; auto: sockets where they tell"
+        " whose an ICMP error is (Linux), else raw if there is a right to it",
+    )
     add_timeout(group)
     add_report_options(parser, ticket=True)
 
@@ -103,6 +110,7 @@ def _options(args: argparse.Namespace) -> TraceOptions:
         queries=args.queries,
         max_ttl=args.max_ttl,
         numeric=args.numeric,
+        method=args.method,
         timeout_s=args.timeout,
     )
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
@@ -70,6 +71,7 @@ def trace_path(
     Raises ``UsageError`` for a target or an option that cannot be understood.
     """
     target = parse_target(target) if isinstance(target, str) else target
+    spawn(lambda: import_module("netdiag.rules.catalogue"))  # while the network is waited for
     run = _Run(target, options or TraceOptions(), machine or Machine(), cancel or threading.Event(), reached)
     return run.report()
 

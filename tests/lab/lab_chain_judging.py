@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,8 @@ class Found:
     exit_status: int
     summary: str
     accused: frozenset[str]
+    #: Findings of errors and warnings that are there more than once: one fault is one finding.
+    repeated: frozenset[str]
     internal_errors: tuple[str, ...]
     #: "almost certainly, 93 %", where the finding says how sure it is.
     confidence: str
@@ -38,6 +41,7 @@ def found(report: Report, exit_status: int) -> Found:
     """The facts of a report that matter here."""
     cause = next((f for f in report.findings if f.id == report.verdict.finding), None)
     culprit = cause.culprit if cause else None
+    ids = [f.id for f in report.findings if f.severity is not Severity.INFO]
     return Found(
         finding=report.verdict.finding,
         blame=report.verdict.blame,
@@ -46,6 +50,7 @@ def found(report: Report, exit_status: int) -> Found:
         exit_status=exit_status,
         summary=cause.summary if cause else "",
         accused=frozenset(f.blame for f in report.findings if f.severity is not Severity.INFO) - {"unknown"},
+        repeated=frozenset(identifier for identifier, count in Counter(ids).items() if count > 1),
         internal_errors=report.internal_errors,
         confidence=_confidence(cause),
     )
@@ -66,6 +71,7 @@ def differences(allowed: tuple[Expect, ...], got: Found) -> list[str]:
 def _from(expect: Expect, got: Found) -> list[str]:
     wanted_blames = {expect.blame, "unknown"} if expect.blame else {"unknown"}
     lines = [f"internal error: {error}" for error in got.internal_errors]
+    lines += [f"more than one {identifier}" for identifier in sorted(got.repeated)]
     lines += [f"{blame} is accused" for blame in sorted(got.accused - wanted_blames)]
     if got.exit_status != expect.exit_status:
         lines.append(f"exit status {got.exit_status}, not {expect.exit_status}")

@@ -12,7 +12,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.lab.lab_chain import CLIENT, CLIENT_V6, CLOSED, NAME, NAME_V6, SERVER, SERVER_V6, Setting, hop_address
+from tests.lab.lab_chain import (
+    CLIENT,
+    CLIENT_V6,
+    CLOSED,
+    NAME,
+    NAME_SMALL,
+    NAME_V6,
+    SERVER,
+    SERVER_V6,
+    Setting,
+    hop_address,
+)
 from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD
 from tests.lab.lab_device import beside, drops_name, forges_icmp, inside, resets_name
 
@@ -158,7 +169,7 @@ _RESETS = (
     _reset("syn", 2, starts=(64, 255), rst=254),
     _reset("syn", 4, starts=(128, 64), rst=61),
     _reset("syn", 12, starts=(64, 128), rst=117),
-    _reset("syn", 21, rst=44, expect=(unknown(), hop(21))),
+    _reset("syn", 21, rst=44, expect=(unknown("tcp.refused"), unknown(), hop(21))),
     _reset("later", 1, rst=64, syn_ack=43),
     _reset("later", 4, starts=(128, 64), rst=61, syn_ack=107),
     _reset("later", 12, starts=(255, 64), rst=53, syn_ack=234),
@@ -462,7 +473,8 @@ _ASYMMETRIC = (
     Scenario(
         "short-return-server-refuses",
         "the server: nobody listens",
-        server("tcp.refused"),
+        # The reset's TTL fits no hop's; that the server's ICMP errors have the same one decides.
+        (server("tcp.refused"), unknown("tcp.refused")),
         _arrives(rst=54),
         Setting(commands=_SHORT_RETURN),
         f"{NAME}:{CLOSED}",
@@ -526,6 +538,15 @@ _MTU = (
             ),
         ),
         NAME_V6,
+    ),
+    Scenario(
+        # Its answer would be one packet, and none is seen: a server that has nothing to say looks the same.
+        "mtu-from-server-hop5-one-packet",
+        "what the server sends beyond 1300 bytes vanishes at hop 5, without an ICMP error",
+        (unknown("tls.interrupted"), Expect("tcp.mtu-black-hole", "path-device", (None, 5, 6), "", 1)),
+        _arrives(syn_ack=43),
+        Setting({"h5": _NO_FRAG_NEEDED}, commands=_narrow("h5", "route replace 10.77.0.0/24 via 10.77.4.1")),
+        NAME_SMALL,
     ),
     Scenario(
         "mtu-to-server-hop5",

@@ -98,12 +98,18 @@ def accepts(address: str, port: int) -> bool:
     return True
 
 
-def nginx_conf(folder: Path, port: int) -> str:
-    """A web server for every name."""
-    listen = f"listen {port} ssl; listen [::]:{port} ssl;"
-    tls = f"ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;"
-    server = f'server {{ {listen} {tls} large_client_header_buffers 4 32k; location / {{ return 200 "hello\\n"; }} }}'
-    return http_conf(folder, "chain", server)
+def nginx_conf(folder: Path, port: int, small: str) -> str:
+    """A web server for every name, and one with the small certificate."""
+    servers = "\n".join(
+        f"server {{ listen {port} ssl; listen [::]:{port} ssl; server_name {name}; {_tls(folder, file)} }}"
+        for name, file in (("_", "server"), (small, "small"))
+    )
+    return http_conf(folder, "chain", servers)
+
+
+def _tls(folder: Path, file: str) -> str:
+    keys = f"ssl_certificate {folder}/{file}.pem; ssl_certificate_key {folder}/{file}.key;"
+    return f'{keys} large_client_header_buffers 4 32k; location / {{ return 200 "hello\\n"; }}'
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

@@ -1024,9 +1024,14 @@ class WireObservation(Observation, tag="wire", frozen=True, kw_only=True):
     path: str = ""
     method: Literal["", "af-packet", "scapy"] = ""
     packets: int = 0
-    #: Packets that the system could not hand over in time: then what is missing proves nothing.
+    #: Packets that the system could not hand over in time, or that had no room: what is missing then proves nothing.
     dropped: int = 0
+    #: Those that packets came from.
     interfaces: tuple[str, ...] = ()
+    #: Flows of failed probes of which this machine put no packet on any interface, although none was lost: something on
+    #: this machine dropped or rejected them before (a local firewall, endpoint protection), or sent them on translated
+    #: (local NAT) or encrypted (IPsec).
+    unseen: tuple[Flow, ...] = ()
     #: What could not be observed, and what would be needed for it, a sentence each.
     limits: tuple[str, ...] = ()
 

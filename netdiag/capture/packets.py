@@ -6,7 +6,7 @@ raises for damage: it yields what can be read, and notes in ``info.damage`` up t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -155,7 +155,7 @@ class Reader(Protocol):
         """The batches, once."""
 
 
-def batch_of(packets: list[tuple[bytes, int, int, int, int]], first_frame: int) -> Batch:
+def batch_of(packets: Sequence[tuple[bytes, int, int, int, int]], first_frame: int) -> Batch:
     """A batch from single packets: (captured bytes, length on the wire, time in ns, interface, direction)."""
     caplen = np.fromiter((len(packet[0]) for packet in packets), np.int64, len(packets))
     start = np.cumsum(caplen) - caplen

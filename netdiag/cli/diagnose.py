@@ -109,6 +109,8 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         trace=args.trace,
         numeric=args.numeric,
         until=until,
+        tap=args.tap,
+        capture=args.capture,
     )
     with Output(args.output, format_) as output:
         color = not args.no_color and not os.environ.get("NO_COLOR")

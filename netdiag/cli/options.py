@@ -101,6 +101,19 @@ def add_probe_options(parser: argparse.ArgumentParser) -> None:
         help="trace the path (default: where something on it may be to blame for a failure)",
     )
     group.add_argument("-n", "--numeric", action="store_true", help="do not look the names of routers up")
+    capture = group.add_mutually_exclusive_group()
+    capture.add_argument(
+        "--capture",
+        default="",
+        metavar="FILE.pcapng",
+        help="keep the packets of these probes, with a comment on each (takes root, or CAP_NET_RAW)",
+    )
+    capture.add_argument(
+        "--no-capture",
+        action="store_false",
+        dest="tap",
+        help="do not look at packets, even with the right to (default: what they tell of a failure)",
+    )
 
 
 def _timeout(text: str) -> float:

@@ -1,7 +1,6 @@
 """Where a report goes: stdout or a file, in which format, how wide and with which characters.
 
-Contract: a file is complete or untouched: it is written beside its place and moved there at the end. That it can be
-written is found out before anything is probed.
+Contract: a file is complete or untouched. That it can be written is found out before anything is probed.
 """
 
 from __future__ import annotations
@@ -10,16 +9,18 @@ import argparse
 import contextlib
 import dataclasses
 import os
-import stat
 import sys
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, TextIO
+from typing import IO, TYPE_CHECKING, Self, TextIO
 
 from netdiag.cli import silence_stdout
 from netdiag.model import UsageError
 from netdiag.report import FORMATS, Format
 from netdiag.report.layout import Layout
+
+if TYPE_CHECKING:
+    from netdiag.session.files import WholeFile
 
 _SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"}
 
@@ -38,64 +39,15 @@ def choose_format(asked: str | None, output: str | None) -> Format:
     return _SUFFIXES.get(suffix, "text")
 
 
-class WholeFile:
-    """A context that gives a binary file to write. It takes its place at the end; an exception leaves none.
-
-    Entering raises ``UsageError`` when the file cannot be written, and so does leaving; ``name`` stands in messages.
-    """
-
-    def __init__(self, path: str) -> None:
-        self.name = path
-        self._path = Path(path).resolve()
-        self._file: IO[bytes] | None = None
-        self._temporary: Path | None = None
-
-    def __enter__(self) -> IO[bytes]:
-        try:
-            self._file = self._open(self._path)
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{self.name}: cannot be written: {_reason(error)}") from None
-        return self._file
-
-    def _open(self, path: Path) -> IO[bytes]:
-        if path.is_dir():
-            raise ValueError("it is a folder")
-        if path.exists() and not os.access(path, os.W_OK):  # Windows would refuse to replace it, but only at the end
-            raise ValueError("it is read-only")
-        if path.exists() and not stat.S_ISREG(path.stat().st_mode):  # a device or a pipe keeps its place
-            return path.open("wb")
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        file = self._temporary.open("xb")
-        if path.exists():
-            with contextlib.suppress(OSError):
-                self._temporary.chmod(stat.S_IMODE(path.stat().st_mode))
-        return file
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._file is not None
-        try:
-            self._file.close()
-            if kind is None and self._temporary is not None:
-                self._temporary.replace(self._path)
-        except OSError as problem:
-            if kind is None:
-                raise self.unwritable(problem) from None
-        finally:
-            if self._temporary is not None:
-                self._temporary.unlink(missing_ok=True)
-
-    def unwritable(self, error: OSError) -> UsageError:
-        """What to raise for an error while writing."""
-        return UsageError(f"{self.name}: cannot be written: {_reason(error)}")
-
-
 class Output:
     """A context in which ``write`` may be called any number of times. Leaving it by an exception leaves no file."""
 
     def __init__(self, path: str | None, format: Format) -> None:  # noqa: A002 - the option's name
-        self._whole = WholeFile(path) if path and path != "-" else None
+        self._whole: WholeFile | None = None
+        if path and path != "-":
+            from netdiag.session.files import WholeFile
+
+            self._whole = WholeFile(path)
         self._text = format in ("text", "ticket")
         self._file: IO[bytes] | None = None
         self._broken = False
@@ -134,17 +86,13 @@ class Output:
             silence_stdout()
         except OSError as error:
             silence_stdout()
-            raise UsageError(f"stdout: cannot be written: {_reason(error)}") from None
+            raise UsageError(f"stdout: cannot be written: {error.strerror or error}") from None
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._whole is not None:
             self._whole.__exit__(kind, error, trace)
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def layout_for(output: Output, args: argparse.Namespace) -> Layout:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_report_options, host_or_address
-from netdiag.cli.output import Output, WholeFile, choose_format, layout_for
+from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.progress import reading_progress
 from netdiag.cli.status import exit_status
 from netdiag.model import UsageError
@@ -22,6 +22,7 @@ from netdiag.report import render
 
 if TYPE_CHECKING:
     from netdiag import CaptureAnalysis, CaptureOptions
+    from netdiag.session.files import WholeFile
 
 _EPILOG = """\
 FILE is a pcap, pcapng, Network Monitor (.cap) or Windows trace (.etl) file, compressed or not; - is stdin.
@@ -81,6 +82,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read, report, and return the exit status."""
     from netdiag import flow_format
+    from netdiag.session.files import WholeFile
 
     format_ = choose_format(args.format, args.output)
     form = flow_format(args.flows) if args.flows else None

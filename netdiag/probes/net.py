@@ -7,13 +7,19 @@ Contract: every socket that netdiag opens is opened here. Each wait is bounded b
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
 from netdiag.model import Flow, Route, authority
+
+#: linux/if_ether.h: packets of every protocol, those that this machine sends too.
+_ETH_P_ALL = 3
 
 
 class Address(NamedTuple):
@@ -151,18 +157,27 @@ def flow_to(sock: socket.socket, address: Address, protocol: Literal["tcp", "udp
 class Net:
     """Opens sockets. ``translate`` maps an address to the one really used: a world on loopback puts its NAT there.
 
-    A translation to None is a black hole: the attempt gets no answer, as with a firewall that drops.
+    A translation to None is a black hole: the attempt gets no answer, as with a firewall that drops. ``opening`` is
+    told each address before the first packet to it, from several threads.
     """
 
     def __init__(
         self,
         translate: Callable[[Address], Address | None] | None = None,
         lookup: Callable[[str], tuple[str, ...]] | None = None,
+        opening: Callable[[Address], None] | None = None,
     ) -> None:
         #: Whether addresses are what they seem: in an embedded world there are no routers, and no packets to see.
         self.real = translate is None
         self._translate = translate or (lambda address: address)
         self._lookup = lookup or _getaddrinfo
+        self._opening = opening or (lambda _address: None)
+
+    def telling(self, opening: Callable[[Address], None]) -> Net:
+        """The same network, where ``opening`` is told of addresses."""
+        told = Net(self._translate, self._lookup, opening)
+        told.real = self.real
+        return told
 
     def lookup(self, name: str) -> tuple[str, ...]:
         """The addresses that an application gets for a name, in its order (getaddrinfo). Raises ``socket.gaierror``.
@@ -180,6 +195,7 @@ class Net:
 
         ``prepare`` sets options that must be there before the SYN is sent.
         """
+        self._opening(address)
         actual = self._translate(address)
         sock = socket.socket((actual or address).family, socket.SOCK_STREAM)
         try:
@@ -196,6 +212,7 @@ class Net:
 
     def connect(self, address: Address, deadline: Deadline) -> SocketStream:
         """A connected stream. Raises ``OSError`` or ``TimeoutError``."""
+        self._opening(address)
         actual = self._translate(address)
         if actual is None:
             time.sleep(deadline.remaining())
@@ -206,6 +223,7 @@ class Net:
 
     def udp(self, address: Address) -> socket.socket:
         """A UDP socket connected to ``address``, so that ICMP errors reach it. Raises ``OSError``."""
+        self._opening(address)
         actual = self._translate(address)
         sock = socket.socket((actual or address).family, socket.SOCK_DGRAM)
         try:
@@ -215,6 +233,18 @@ class Net:
             sock.close()
             raise
         return sock
+
+
+def packet_socket() -> socket.socket:
+    """A socket that gets the packets of every interface, from their network layer on, and does not block (packet(7)).
+
+    Raises ``OSError`` where there is no right to it (CAP_NET_RAW), or no such socket: Linux alone has them.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ALL))
+    sock.setblocking(False)
+    return sock
 
 
 def _begin(sock: socket.socket, address: Address) -> None:

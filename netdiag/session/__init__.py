@@ -6,6 +6,8 @@ ladder.py      one run: this machine, the ways, the report
 way.py         one way to the target, rung by rung
 resolution.py  one name, asked everywhere at once
 secure.py      TLS, its controls, the chain
+recording.py   the packets of the run itself, captured
+wire.py        what they show of probes that failed
 judgement.py   rules, verdict, report
 tracing.py   how far a failed attempt got
 route.py     the way to a port, hop by hop

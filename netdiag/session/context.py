@@ -13,6 +13,7 @@ from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline
 from netdiag.session.log import Log
 from netdiag.session.options import RUN_LIMIT_S, Options
+from netdiag.session.recording import Recording
 
 MAX_TRACED = 16
 
@@ -57,6 +58,8 @@ class Context:
     #: How many more paths may be traced, all targets of the command together: each takes dozens of sockets, and many
     #: targets that fail most often fail for the same reason.
     traces: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(MAX_TRACED))
+    #: The capture of the run's own packets.
+    recording: Recording
     log: Log = field(default_factory=Log)
     deadline: Deadline = field(default_factory=lambda: Deadline(RUN_LIMIT_S))
 

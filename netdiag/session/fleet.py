@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from netdiag.session.context import MAX_TRACED, Context, Servers, Trust
 from netdiag.session.ladder import Run
 from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import preload
+from netdiag.session.recording import start_recording
 from netdiag.session.target import parse_server, parse_target
 
 if TYPE_CHECKING:
@@ -52,10 +54,13 @@ def diagnose_endpoint(
     Trouble on the network is in the report, never raised. Raises ``UsageError`` for a target or an option that cannot
     be understood. A run ends within a minute; ``cancel``, once set, ends it early with what was seen so far.
     """
-    for report in diagnose_endpoints(
-        [target], options=options, machine=machine, command=command, cancel=cancel, progress=progress
-    ):
-        return report
+    with contextlib.closing(
+        diagnose_endpoints(
+            [target], options=options, machine=machine, command=command, cancel=cancel, progress=progress
+        )
+    ) as reports:
+        for report in reports:
+            return report
     raise RuntimeError("a run ended without a report")
 
 
@@ -69,16 +74,16 @@ def diagnose_endpoints(
     progress: Progress | None = None,
     processes: int = 1,
     at_once: int | None = None,
-) -> Iterator[Report]:
+) -> Generator[Report, None, None]:
     """The reports of several targets, each as soon as it is ready.
 
     ``progress`` is called with a target and the rung that it has reached, from several threads. Many targets are
     divided among up to ``processes`` processes, this one included; ``progress`` hears of its share alone. A ``machine``
-    or a store of the caller's own cannot be handed to others: then there is one process. However many there are,
-    ``at_once`` targets (default: ``MAX_AT_ONCE``) are under way at a time.
+    or a store of the caller's own cannot be handed to others, nor can a capture: then there is one process. However
+    many there are, ``at_once`` targets (default: ``MAX_AT_ONCE``) are under way at a time.
     """
     options = options or Options()
-    if machine or not isinstance(options.trust, tuple):
+    if machine or options.capture or not isinstance(options.trust, tuple):
         processes = 1
     machine = machine or Machine()
     if not 0 < options.timeout_s <= MAX_TIMEOUT_S:
@@ -91,6 +96,8 @@ def diagnose_endpoints(
     elif options.proxy not in ("system", "none"):
         parse_proxy(options.proxy)
     parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
+    recording = start_recording(options, machine, len(parsed))
+    machine = recording.watched(machine)
     localhost = spawn(lambda: names.lookup(machine, "localhost", Step("dns.localhost")))
     servers = spawn(lambda: _servers(machine, added))
     trust: Future[Trust] = Future()
@@ -108,6 +115,7 @@ def diagnose_endpoints(
             localhost=localhost,
             waiting=waiting,
             traces=traces,
+            recording=recording,
             progress=progress or (lambda _target, _rung: None),
         )
         return Run(context, command)
@@ -123,8 +131,12 @@ def diagnose_endpoints(
         carry_out(lambda: _load_trust(options, machine), trust)
         trust.result()  # raises ``UsageError``
         yield from fleet.reports()
+    except UsageError:
+        recording.discard()
+        raise
     finally:
         fleet.stop()
+        recording.close()
 
 
 def _load_trust(options: Options, machine: Machine) -> Trust:

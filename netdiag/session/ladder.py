@@ -53,6 +53,10 @@ class Run:
         observations, not_run, errors = context.log.close()
         for way in self._ways:
             way.close()
+        try:
+            observations = context.recording.add(observations, self._started)
+        except Exception as error:  # noqa: BLE001 - a bug costs what the packets tell, not the report
+            errors += (describe(error),)
         return judge(
             context.target,
             command=self._command,

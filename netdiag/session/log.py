@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import TypeVar
 
 from netdiag.model import RUNG_OF, AnyObservation, NotRun, Route, Rung
@@ -45,5 +46,9 @@ class Log:
         """Everything so far: observations in ladder order, the direct way first, then by start."""
         with self._lock:
             self._closed = True
-            ordered = sorted(self._observations, key=lambda o: (_ORDER[type(o)], o.route, o.started, o.id))
-            return tuple(ordered), tuple(self._not_run), tuple(self._errors)
+            return in_order(self._observations), tuple(self._not_run), tuple(self._errors)
+
+
+def in_order(observations: Iterable[AnyObservation]) -> tuple[AnyObservation, ...]:
+    """Observations in ladder order, the direct way first, then by start."""
+    return tuple(sorted(observations, key=lambda o: (_ORDER[type(o)], o.route, o.started, o.id)))

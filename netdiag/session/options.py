@@ -37,3 +37,7 @@ class Options:
     numeric: bool = False
     #: The last rung to climb.
     until: Until = "https"
+    #: Capture the packets of the probes where this process has the right to, for what they tell of a failure.
+    tap: bool = True
+    #: Keep these packets in this file (pcapng), even if ``tap`` is off.
+    capture: str = ""

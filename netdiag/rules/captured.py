@@ -1,6 +1,7 @@
 """What rules ask of one service of a capture: how many of its connections, at which moments, with which answers.
 
-Contract: pure. Every function here says nothing (0, empty, False) about observations that probes made.
+Contract: pure. Every function here says nothing (0, empty, False) about observations that probes made, unless the run
+captured its own packets: then ``connections`` are those of probes that failed.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ from netdiag.model import (
     CaptureObservation,
     Connection,
     ConnectionObservation,
+    Flow,
     Opening,
     Segment,
     ServiceObservation,
     TcpObservation,
+    TlsObservation,
 )
 from netdiag.rules.seen import Seen
 from netdiag.rules.syn_timing import classify
+from netdiag.rules.words import counted
 
 #: An unanswered SYN proves nothing when the capture ends before the sender would have repeated it: after 1 s
 #: (RFC 6298 §2), on older Windows after 3 s (RFC 1122 §4.2.3.1).
@@ -40,8 +44,16 @@ def server_name(seen: Seen) -> str:
 
 
 def connections(seen: Seen) -> tuple[ConnectionObservation, ...]:
-    """The service's connections whose packets were kept."""
-    return seen.of(ConnectionObservation)
+    """The service's connections whose packets were kept; of a run's own, those that an application would make too."""
+    if seen.capture:
+        return seen.of(ConnectionObservation)
+    compared = seen.derived(compared_flows)
+    return tuple(o for o in seen.effective(ConnectionObservation) if o.flow not in compared)
+
+
+def compared_flows(seen: Seen) -> frozenset[Flow]:
+    """The connections of handshakes that were made for comparison only: no application makes such."""
+    return frozenset(o.flow for o in seen.of(TlsObservation) if o.flow and o.purpose not in ("main", "proxy"))
 
 
 def total(seen: Seen) -> int:
@@ -58,7 +70,9 @@ def succeeded(seen: Seen) -> bool:
 
 
 def share(seen: Seen, affected: int) -> str:
-    """``3 of 120 connections``, or ``all 12 connections``."""
+    """``3 of 120 connections``, or ``all 12 connections``; of a run's own, which shows the failed ones, how many."""
+    if seen.capture is None:
+        return counted(affected, "connection")
     every = total(seen)
     if affected < every:
         return f"{affected:,} of {every:,} connections"

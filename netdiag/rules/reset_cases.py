@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from netdiag.model import (
     Flow,
+    HttpsObservation,
     Observation,
     ProxyObservation,
     ResetObservation,
@@ -18,7 +19,8 @@ from netdiag.model import (
     TlsObservation,
 )
 from netdiag.rules.alignment import aligned_with, moment, placed, told_already
-from netdiag.rules.reset_evidence import Attribution, Origin
+from netdiag.rules.captured import compared_flows
+from netdiag.rules.reset_evidence import Attribution, Origin, own
 from netdiag.rules.reset_trace import traced
 from netdiag.rules.seen import Seen
 
@@ -39,6 +41,12 @@ class Case:
     def first(self) -> ResetObservation:
         """The one that speaks for all."""
         return self.resets[0]
+
+    @property
+    def name(self) -> str:
+        """The name that all of them asked for; empty where they asked for several, or for none."""
+        names = {o.server_name for o in self.resets}
+        return names.pop() if len(names) == 1 else ""
 
     @property
     def connections(self) -> int:
@@ -67,15 +75,22 @@ def _all_cases(seen: Seen) -> tuple[Case, ...]:
         severity = _harm(o, judged.origin, seen)
         if severity is not None:
             server = (o.flow.server, o.flow.server_port) if o.flow else None
-            alike = (server, o.claimed, judged.origin, judged.hop, o.stage, o.server_name, severity)
+            name = "" if own(o) else o.server_name  # a run asks for other names to compare
+            alike = (server, o.claimed, judged.origin, judged.hop, o.stage, name, severity)
             groups.setdefault(alike, []).append((o, judged, severity))
-    cases = [_case(seen, group) for group in groups.values()]
+    cases = [_case(seen, group) for group in groups.values() if _matters(seen, group)]
     return tuple(sorted(cases, key=lambda case: (case.severity.rank, -case.connections)))
 
 
+def _matters(seen: Seen, group: list[tuple[ResetObservation, Attribution, Severity]]) -> bool:
+    """Whether an application would meet it, too: some probes are made for comparison only."""
+    return seen.capture is not None or any(o.flow not in seen.derived(compared_flows) for o, _, _ in group)
+
+
 def _case(seen: Seen, group: list[tuple[ResetObservation, Attribution, Severity]]) -> Case:
-    """The reset that tells most speaks for the others."""
-    group = sorted(group, key=lambda entry: -entry[1].confidence)
+    """The reset that tells most speaks for the others; of a run's own, one that an application would meet."""
+    compared = frozenset() if seen.capture else seen.derived(compared_flows)
+    group = sorted(group, key=lambda entry: (entry[0].flow in compared, -entry[1].confidence))
     resets = tuple(o for o, _, _ in group)
     return Case(resets, group[0][1], group[0][2], tuple(_evidence(seen, resets)))
 
@@ -102,7 +117,7 @@ def _evidence(seen: Seen, resets: Iterable[ResetObservation]) -> Iterator[Observ
 def _failed_by_flow(seen: Seen) -> dict[Flow, tuple[Observation, ...]]:
     """What failed in each connection; with another failure than a reset, the reset was not the reason."""
     found: dict[Flow, tuple[Observation, ...]] = {}
-    for kind in (TcpObservation, TlsObservation, ProxyObservation):
+    for kind in (TcpObservation, TlsObservation, ProxyObservation, HttpsObservation):
         for o in seen.of(kind):
             if o.flow is not None and o.failure is not None:
                 found[o.flow] = (*found.get(o.flow, ()), o)
@@ -113,11 +128,12 @@ def _harm(o: ResetObservation, origin: Origin, seen: Seen) -> Severity | None:
     """How bad it is; None where it is usual and harmless, or where something else is the reason."""
     if o.fins:
         return None
-    failed = (
-        [x for x in seen.derived(_failed_by_flow).get(o.flow, ()) if not isinstance(x, TcpObservation)]
-        if o.flow
-        else []
-    )
+    every = seen.derived(_failed_by_flow).get(o.flow, ()) if o.flow else ()
+    if own(o) and not any(x.failure is not None and x.failure.kind in ("reset", "refused") for x in every):
+        return None  # the probe had met another end before: an alert, its own patience
+    if own(o) and o.route == "proxy" and origin != "path-device":
+        return None  # a proxy passes on what happens behind it, so its own reset tells nothing of the reason
+    failed = [x for x in every if not isinstance(x, TcpObservation)]
     if any(x.failure is not None and x.failure.kind == "reset" for x in failed):
         return Severity.ERROR
     if origin == "client":

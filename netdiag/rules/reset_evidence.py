@@ -48,6 +48,8 @@ MOST_SENDER = 0.85
 MOST_SENDER_HERE = 0.93
 #: Silence from which on an idle timeout is the usual cause (the shortest of load balancers and firewalls in practice).
 IDLE_S = 60.0
+#: The ids of what a run captured of itself: the descendants of its ``WireObservation``.
+_OWN = "wire."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +162,15 @@ def vantage(observation: ResetObservation) -> Vantage:
     return "between" if own is not None and other is not None else "unknown"
 
 
+def own(observation: ResetObservation) -> bool:
+    """Whether a run captured it of itself, at the client."""
+    return observation.id.startswith(_OWN)
+
+
 def here(observation: ResetObservation) -> str:
     """The place that hops are counted from, in words."""
     place = vantage(observation)
-    if observation.source == "probe":
+    if observation.source == "probe" or own(observation):
         return "this machine"
     return {"client": "the client", "server": "the server"}.get(place, "the capture point")
 

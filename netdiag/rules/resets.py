@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from netdiag.model import Culprit, ResetObservation, Severity
+from netdiag.model import Culprit, ResetObservation, Severity, authority
 from netdiag.rules.captured import server_name, share
 from netdiag.rules.initial_ttl import (
     counted,
@@ -76,7 +76,7 @@ def by_path_device(seen: Seen) -> Iterator[Hit]:
             summary=f"{_what(seen, case)}. {_forged(case)}: {_why(case)}",
             blame="path-device",
             remedy=f"Check {_device(case)} towards the {sides} ({_address(first)}): find in its log, "
-            f"at {_moment(first)}, the rule that resets {_traffic(first)}, and have it allowed." + _next_step(case),
+            f"at {_moment(first)}, the rule that resets {_traffic(case)}, and have it allowed." + _next_step(case),
             evidence=case.evidence,
             severity=case.severity,
             culprit=Culprit(address=judged.address, hop=judged.hop, name=judged.where or judged.name),
@@ -115,7 +115,7 @@ def by_server(seen: Seen) -> Iterator[Hit]:
             summary=f"{_what(seen, case)}. It was {judged.adverb} the server itself, or what stands directly in "
             f"front of it: {_why(case)}",
             blame="server",
-            remedy=f"Look into the log of {first.server_name or _address(first)}, and of any load balancer in front of "
+            remedy=f"Look into the log of {case.name or _address(first)}, and of any load balancer in front of "
             f"it, at {_moment(first)}." + _idle_advice(first),
             evidence=case.evidence,
             severity=case.severity,
@@ -183,7 +183,7 @@ def origin_unknown(seen: Seen) -> Iterator[Hit]:
             summary=f"{_what(seen, case)}. The evidence does not tell who sent it: {_why(case)}",
             blame="unknown",
             remedy="Capture at both ends, or on both sides of the firewall, at the same time, and run netdiag pcap on "
-            f"both files; ask who runs {first.server_name or _address(first)} and who runs the firewall for their logs "
+            f"both files; ask who runs {case.name or _address(first)} and who runs the firewall for their logs "
             f"at {_moment(first)}." + _idle_advice(first),
             evidence=case.evidence,
             severity=case.severity,
@@ -203,11 +203,18 @@ def _what(seen: Seen, case: Case) -> str:
     """Which connections are reset when."""
     o = case.first
     when = case.judged.stage if o.stage == "later_in_flow" and not o.bytes_server else _WHEN[o.stage]
-    named = f", which named {o.server_name}" if o.stage == "post_psh" and o.server_name else ""
+    named = f", which named {case.name}" if o.stage == "post_psh" and case.name else ""
     if silence_s(o) >= IDLE_S:
         named += f", after {silence_s(o):.0f} s of silence"
     affected = f" ({share(seen, case.connections)})" if seen.capture else ""
-    return f"Connections to {server_name(seen)} are reset {when}{named}{affected}"
+    return f"Connections to {_whom(seen, o)} are reset {when}{named}{affected}"
+
+
+def _whom(seen: Seen, o: ResetObservation) -> str:
+    """The server as a reader knows it; of a probe through a proxy, that: it is what the connection goes to."""
+    if seen.capture is None and seen.route == "proxy" and o.flow:
+        return f"the proxy {authority(o.flow.server, o.flow.server_port)}"
+    return server_name(seen)
 
 
 def _arithmetic(o: ResetObservation) -> str:
@@ -262,9 +269,10 @@ def _address(o: ResetObservation) -> str:
     return o.flow.server if o.claimed == "server" else o.flow.client
 
 
-def _traffic(o: ResetObservation) -> str:
-    port = f"connections to port {o.flow.server_port}" if o.flow else "these connections"
-    return f"{port} that name {o.server_name}" if o.server_name else port
+def _traffic(case: Case) -> str:
+    flow = case.first.flow
+    port = f"connections to port {flow.server_port}" if flow else "these connections"
+    return f"{port} that name {case.name}" if case.name else port
 
 
 def _moment(o: ResetObservation) -> str:

@@ -53,7 +53,8 @@ def handshake_incomplete(seen: Seen) -> Iterator[Hit]:
     is not heard again, either the same has happened, or the client's ACK is lost on its way to the
     place of the capture, or there is no such client: a flood of SYNs with forged addresses. When the
     client answers with a reset, it did not mean to connect: a port scan ("half-open", nmap -sS), or a
-    program that gave up in the meantime.
+    program that gave up in the meantime. Where netdiag captured its own packets, the SYN-ACK has
+    arrived: this machine drops it, by its firewall or its filter of return paths (rp_filter, RFC 3704).
 
     Capture at the client at the same time. If the SYN-ACK arrives there, look for what drops its ACK;
     if not, for what drops the SYN-ACK: a stateful firewall on one of two paths is the usual case.
@@ -74,7 +75,7 @@ def _incomplete(seen: Seen, observation: ConnectionObservation) -> _Kind | None:
         return None
     answers = [s for s in observation.segments if s.sender == "server" and flags(s) >= {"SYN", "ACK"}]
     if observation.connection.rst_client:
-        return "cancelled"
+        return "cancelled" if seen.capture else None  # netdiag's own: the answer came too late
     if answers and any(s.frame > answers[0].frame for s in syns(observation)):
         return "lost"
     if len(answers) < 2 and near_the_end(seen, observation.connection.started + observation.connection.duration_s):
@@ -85,6 +86,16 @@ def _incomplete(seen: Seen, observation: ConnectionObservation) -> _Kind | None:
 def _incomplete_hit(seen: Seen, kind: _Kind, group: Sequence[ConnectionObservation], affected: int) -> Hit:
     whom, how_many = server_name(seen), share(seen, affected)
     evidence = (*group[:_EVIDENCE], *(o for o in seen.of(TcpObservation) if o.outcome == "failed"))
+    if seen.capture is None:
+        answered = {c.flow for c in group}
+        return Hit(
+            summary=f"{whom} answers with a SYN-ACK that arrives here, and this machine does not take it ({how_many})",
+            blame="this-machine",
+            remedy="Look at this machine's own firewall or endpoint protection, and at its filter of return paths "
+            f"(rp_filter), for what drops packets from {group[0].connection.server} port {seen.target.port}.",
+            evidence=(*group[:_EVIDENCE], *(o for o in seen.effective(TcpObservation) if o.flow in answered)),
+            severity=Severity.WARNING if any(o.outcome == "ok" for o in seen.effective(TcpObservation)) else None,
+        )
     if kind == "cancelled":
         return Hit(
             summary=f"The client answers the SYN-ACK of {whom} with a reset: a half-open port scan, or a program that "
@@ -186,7 +197,8 @@ def _longer(one: _Stall | None, other: _Stall) -> _Stall:
 def _stalled(seen: Seen, stalls: Sequence[_Stall]) -> Hit:
     worst = stalls[0]
     connection = worst.observation.connection
-    who = f"The server {server_name(seen)}" if worst.side == "server" else f"The client {connection.client}"
+    client = f"The client {connection.client}" if seen.capture else "This machine"
+    who = f"The server {server_name(seen)}" if worst.side == "server" else client
     program = _program(connection)
     times = "" if worst.reopened else ", and never opens it again"
     blame: Blame = "server" if worst.side == "server" else "this-machine"

@@ -109,13 +109,17 @@ def _unheard(seen: Seen, main: TlsObservation) -> tuple[Blame, str, str] | None:
     data = [s for s in connection.segments if s.sender == "client" and s.length] if connection else []
     if not connection or not data:
         return None
-    acked = any(s.sender == "server" and acks(s) and after(s.ack, data[0].seq) > 0 for s in connection.segments)
-    if acked:
+    end = max((s.seq + s.length for s in data), key=lambda seq: after(seq, data[0].seq))
+    answers = [s.ack for s in connection.segments if s.sender == "server" and acks(s)]
+    if any(after(ack, end) >= 0 for ack in answers):
         words = "; its TCP has acknowledged the ClientHello, so it arrived"
         return "server", words, f"Find out why the program behind {place(seen, main)} does not answer: it has the data."
-    if sum(s.seq == data[0].seq for s in data) < _COPIES:
+    missing = next((s.seq for s in data if all(after(ack, s.seq) <= 0 for ack in answers)), data[0].seq)
+    copies = sum(s.seq == missing for s in data)
+    if copies < _COPIES:
         return None
-    words = f"; the ClientHello was sent {sum(s.seq == data[0].seq for s in data)} times and never acknowledged"
+    part = "the ClientHello" if missing == data[0].seq else "a part of the ClientHello"
+    words = f"; {part} was sent {copies} times and never acknowledged"
     remedy = (
         f"Ask who runs the firewall on the path why it passes the opening to port {main.port} and drops what follows."
     )

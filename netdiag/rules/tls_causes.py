@@ -135,7 +135,10 @@ def _fetch_wants_certificate(seen: Seen, fetch: HttpsObservation) -> bool:
     "tls.client-certificate-required",
     "The server requires a client certificate",
     Severity.ERROR,
-    folds=("tls.interrupted", "tls.handshake-failed", "https.unexpected-status", "https.no-answer"),
+    folds=(
+        *("tls.interrupted", "tls.handshake-failed", "https.unexpected-status", "https.no-answer"),
+        *("tcp.reset-by-server", "tcp.reset-origin-unknown"),
+    ),
     reference="RFC 8446 §4.3.2",
 )
 def client_certificate_required(seen: Seen) -> Iterator[Hit]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -14,11 +15,16 @@ from netdiag.model import (
     RUNGS,
     AnyObservation,
     ChainObservation,
+    ConnectionObservation,
+    Flow,
     HttpsObservation,
     Report,
+    ResetObservation,
     RetrievalObservation,
+    Segment,
     TcpObservation,
     TlsObservation,
+    WireObservation,
 )
 from netdiag.session import rejudge
 
@@ -58,9 +64,9 @@ def normalised(report: Report) -> Report:
     that of their ids.
     """
     rungs = {rung: i for i, rung in enumerate(RUNGS)}
-    observations = tuple(
-        sorted((_observation(o) for o in report.observations), key=lambda o: (rungs[RUNG_OF[type(o)]], o.route, o.id))
-    )
+    ordered = sorted(report.observations, key=lambda o: (rungs[RUNG_OF[type(o)]], o.route, o.id))
+    ports = {flow: 50000 + n for n, flow in enumerate(dict.fromkeys(o.flow for o in ordered if o.flow))}
+    observations = tuple(_observation(o, ports, report.started) for o in ordered)
     return rejudge(
         msgspec.structs.replace(
             report,
@@ -93,12 +99,42 @@ def _moment(seconds: float | None, now: float) -> float | None:
     return NOON + _hours(seconds - now) if seconds is not None and recent else seconds
 
 
-def _observation(observation: AnyObservation) -> AnyObservation:
-    flow = msgspec.structs.replace(observation.flow, client_port=50000) if observation.flow else None
+def _port(flow: Flow | None, ports: Mapping[Flow, int]) -> Flow | None:
+    """Each connection has a port of its own: by that its packets belong to it."""
+    return msgspec.structs.replace(flow, client_port=ports[flow]) if flow in ports else flow
+
+
+def _segment(segment: Segment, began: float) -> Segment:
+    return msgspec.structs.replace(segment, at=NOON + round(segment.at - began, 3))
+
+
+def _segments(value: object, began: float) -> object:
+    """What a reset's facts hold: packets, one or several, and moments."""
+    if isinstance(value, Segment):
+        return _segment(value, began)
+    if isinstance(value, tuple) and value and isinstance(value[0], Segment):
+        return tuple(_segment(segment, began) for segment in value)
+    return value
+
+
+def _observation(observation: AnyObservation, ports: Mapping[Flow, int], began: float) -> AnyObservation:
+    flow = _port(observation.flow, ports)
     changed = msgspec.structs.replace(observation, started=NOON, took_s=_coarse(observation.took_s), flow=flow)
     if isinstance(changed, TcpObservation) and changed.info:
         info = msgspec.structs.replace(changed.info, rtt_ms=1.0 if changed.info.rtt_ms is not None else None)
         return msgspec.structs.replace(changed, info=info)
+    if isinstance(changed, WireObservation):
+        unseen = tuple(_port(each, ports) for each in changed.unseen)
+        return msgspec.structs.replace(changed, packets=_round(changed.packets), unseen=unseen)
+    if isinstance(changed, ConnectionObservation):
+        row = msgspec.structs.replace(
+            changed.connection, started=NOON, client_port=flow.client_port if flow else changed.connection.client_port
+        )
+        segments = tuple(_segment(segment, began) for segment in changed.segments)
+        return msgspec.structs.replace(changed, connection=row, segments=segments)
+    if isinstance(changed, ResetObservation):
+        facts = {name: _segments(getattr(changed, name), began) for name in changed.__struct_fields__}
+        return ResetObservation(**{**facts, "syns": tuple(NOON + round(at - began, 3) for at in changed.syns)})
     if isinstance(changed, TlsObservation):
         return msgspec.structs.replace(
             changed, bytes_sent=_round(changed.bytes_sent), bytes_received=_round(changed.bytes_received)

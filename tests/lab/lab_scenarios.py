@@ -247,7 +247,7 @@ _TLS = (
     Scenario(
         "tls-reset-after-hello",
         FRONTEND,
-        failed("tls.interrupted", "unknown"),
+        failed("tcp.reset-origin-unknown", "unknown"),
         Setting(forward=f"{_to(FRONTEND)} {_RESET_HELLO}"),
     ),
     Scenario(
@@ -265,11 +265,11 @@ _TLS = (
     Scenario(
         "tls-drop-after-hello",
         FRONTEND,
-        failed("tls.interrupted", "unknown"),
+        failed("tls.interrupted", "path-device"),
         Setting(forward=f"{_to(FRONTEND)} ct state established tcp flags & psh == psh drop"),
     ),
     Scenario("tls-closed-after-hello", "hangup.contoso.test", failed("tls.interrupted", "unknown")),
-    Scenario("tls-silent-after-hello", "mute.contoso.test", failed("tls.interrupted", "unknown")),
+    Scenario("tls-silent-after-hello", "mute.contoso.test", failed("tls.interrupted", "server")),
     Scenario("tls-10-only", "tls10.contoso.test", failed("tls.version-unsupported", "server")),
     Scenario("tls-plain-http", "http-on-443.contoso.test", failed("tls.handshake-failed", "server")),
     Scenario(

@@ -37,7 +37,9 @@ NAME, NAME_V6 = "app.contoso.test", "app6.contoso.test"
 #: Its certificate and all that comes with it fits in one packet; those of the others take three, as on the Internet.
 NAME_SMALL = "small.contoso.test"
 ADDRESSES = {NAME: SERVER, NAME_V6: SERVER_V6, NAME_SMALL: SERVER}
-TOOLS = ("ip", "nft", "nsenter", "unshare", "nginx")
+TOOLS = ("ip", "nft", "nsenter", "unshare", "nginx", "setpriv")
+#: Runs a command that may do no more than the owner of its files.
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
 #: Ports of the server's: nginx, and those of lab_chain_servers.
 HTTPS, CLOSED = 443, 9999
 

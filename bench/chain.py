@@ -15,8 +15,9 @@ import msgspec
 from bench.table import Row, aligned
 from netdiag.model import Report
 from tests.lab.lab_chain import CLIENT, CLIENT_V6, SERVER, SERVER_V6, WITHOUT_RIGHTS, Chain, Setting
+from tests.lab.lab_chain_expect import Scenario
 from tests.lab.lab_chain_judging import Found, Mark, found, mark
-from tests.lab.lab_chain_scenarios import SCENARIOS, Scenario
+from tests.lab.lab_chain_scenarios import SCENARIOS
 from tests.lab.lab_device import inside
 
 #: The best of these counts: a neighbour on the machine can only add.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from netdiag.model import Finding, Report, Severity
-from tests.lab.lab_chain_scenarios import Expect
+from tests.lab.lab_chain_expect import Expect
 
 Mark = Literal["right", "cannot be told", "missed", "WRONG"]
 

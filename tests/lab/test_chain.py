@@ -25,8 +25,9 @@ from tests.lab.lab_chain import (
     Setting,
     hop_address,
 )
+from tests.lab.lab_chain_expect import Scenario
 from tests.lab.lab_chain_judging import Found, differences, found, mark
-from tests.lab.lab_chain_scenarios import QUIET, SCENARIOS, Scenario
+from tests.lab.lab_chain_scenarios import QUIET, SCENARIOS
 from tests.lab.lab_chain_wire import received
 
 #: One network wait of netdiag, in seconds: above every delay that a healthy scenario has.
@@ -83,6 +84,36 @@ def test_trace_finds_what_traceroute_finds(chain: Chain, host: str, quiet: tuple
 def test_trace_names_routers(chain: Chain) -> None:
     names = dict(syn_trace(traced(chain, SERVER, numeric=False)).names)
     assert names == {hop_address(hop): f"router{hop}.isp.test" for hop in range(1, ROUTERS + 1)}
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("reset-hello-hop4-ttl-128-64", ("--hello",)),
+        ("sni-reset-hop12", ("--hello",)),
+        ("sni-reset-hop12", ("--hello", "--sni=www.example.com")),
+        ("drop-hello-hop4", ("--hello",)),
+        ("reset-syn-hop4-ttl-128-64", ()),
+        ("drop-port-hop4", ()),
+        ("admin-prohibited-hop4", ()),
+    ],
+)
+def test_trace_names_the_hop(chain: Chain, name: str, arguments: tuple[str, ...]) -> None:
+    scenario = next(s for s in SCENARIOS if s.name == name)
+    with chain.applied(scenario.setting):
+        done = chain.netdiag("trace", scenario.target, "--format=json", f"--timeout={TIMEOUT_S}", *arguments)
+    report = decoded(done)
+    got = found(report, done.returncode)
+    if "--sni=www.example.com" in arguments:  # the filter lets that one through
+        assert (got.finding, done.returncode) == (None, 0), explain(report)
+        return
+    expected = scenario.allowed[0]
+    assert (got.blame, got.hop, got.address, done.returncode) == (
+        "path-device",
+        expected.hops[0],
+        expected.address,
+        1,
+    ), explain(report)
 
 
 # --- what can go wrong on this machine ------------------------------------------------------------------------------
@@ -169,17 +200,14 @@ def test_the_interface_vanishes(command: str) -> None:
     assert (done.returncode, report.internal_errors, done.stderr) == (1, (), "")
 
 
-@pytest.mark.parametrize("command", ["endpoint", "trace"])
-@pytest.mark.parametrize("hello", [False, True])
-def test_never_hangs(chain: Chain, command: str, hello: bool) -> None:
+@pytest.mark.parametrize("command", [("endpoint",), ("trace",), ("trace", "--hello")], ids=" ".join)
+def test_never_hangs(chain: Chain, command: tuple[str, ...]) -> None:
     """No hop and no server ever answers: a few waits of ``--timeout`` at most."""
-    if hello and command == "endpoint":
-        pytest.skip("endpoint has no --hello")
     silent = {f"h{hop}": QUIET for hop in range(1, ROUTERS + 1)}
     silent["h4"] += "chain forward { type filter hook forward priority 0; drop; }"
     with chain.applied(Setting(silent)):
         started = time.monotonic()
-        done = chain.netdiag(command, f"{SERVER}:443", "--format=json", "--timeout=1", *(["--hello"] if hello else []))
+        done = chain.netdiag(*command, f"{SERVER}:443", "--format=json", "--timeout=1")
         took_s = time.monotonic() - started
     report = decoded(done)
     assert (report.verdict.finding, report.verdict.blame, done.returncode) == ("tcp.no-reply", "unknown", 1)

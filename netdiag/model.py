@@ -248,9 +248,13 @@ class ProxyObservation(Observation, tag="proxy", frozen=True, kw_only=True):
     body: str = ""
 
 
+#: Every path carries segments of this size (RFC 9293 §3.7.1: the default where no size was told): a handshake for the
+#: purpose "small-segments" is limited to it.
+SMALL_SEGMENT = 536
+
 #: Why a handshake was made. "main" is what an application would do; the others are controls to compare it with.
 HandshakePurpose = Literal[
-    "main", "tls1.2-only", "legacy-versions", "repeat", "other-name", "no-name", "proxy", "system"
+    "main", "tls1.2-only", "legacy-versions", "repeat", "other-name", "no-name", "small-segments", "proxy", "system"
 ]
 
 

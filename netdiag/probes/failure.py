@@ -77,7 +77,7 @@ def from_exception(error: BaseException, step: str) -> Failure:
 def before_sending(error: OSError, step: str) -> Failure:
     """The failure when a socket refuses at once: "unreachable" is then this machine's own routing table speaking."""
     failure = from_exception(error, step)
-    if failure.kind == "unreachable":
+    if failure.kind == "unreachable" or error.errno == errno.EINVAL:  # a link-local address without its zone (RFC 4007)
         return Failure(kind="no-route", step=step, detail=failure.detail)
     return failure
 

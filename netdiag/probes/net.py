@@ -210,15 +210,25 @@ class Net:
             raise
         return sock
 
-    def connect(self, address: Address, deadline: Deadline) -> SocketStream:
-        """A connected stream. Raises ``OSError`` or ``TimeoutError``."""
+    def connect(self, address: Address, deadline: Deadline, segment: int | None = None) -> SocketStream:
+        """A connected stream, whose segments are at most ``segment`` bytes. Raises ``OSError`` or ``TimeoutError``."""
         self._opening(address)
         actual = self._translate(address)
         if actual is None:
             time.sleep(deadline.remaining())
             raise TimeoutError("no answer in time")
-        sock = socket.create_connection((actual.host, actual.port), timeout=deadline.require())
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = socket.socket(actual.family, socket.SOCK_STREAM)
+        try:
+            if segment is not None:
+                sock.setsockopt(
+                    socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment
+                )  # ours, and what the SYN allows the peer
+            sock.settimeout(deadline.require())
+            sock.connect(_sockaddr(actual))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except BaseException:
+            sock.close()
+            raise
         return SocketStream(sock)
 
     def udp(self, address: Address) -> socket.socket:

@@ -16,20 +16,21 @@ from netdiag.model import (
     TcpObservation,
     TlsObservation,
     TraceObservation,
+    WireObservation,
 )
 from netdiag.rules.initial_ttl import PATH_CHANGE, hop_number, ordinal, routers_crossed
 from netdiag.rules.registry import Hit
 from netdiag.rules.reset_evidence import Attribution, attribute
 from netdiag.rules.reset_sign import Sign, nearest_ttl, ttl_word
 from netdiag.rules.seen import Seen
-from netdiag.rules.traces import Turn, router, turn
+from netdiag.rules.traces import Turn, host_ttl, router, turn
 from netdiag.rules.words import utc
 
 
 def traced(seen: Seen, o: ResetObservation) -> Attribution:
     """Weigh a reset together with the traces of its address and port; without any, by its own signs alone."""
     found = _turn(seen, o)
-    judged = attribute(o, signs=tuple(_signs(o, found)) if found else ())
+    judged = attribute(o, signs=_weighed(seen, o, found))
     if judged.origin != "path-device" or o.flow is None:
         return judged
     if found is None or found.actor != "device":
@@ -43,6 +44,10 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
         proof=next(sign.words for sign in judged.signs if sign.name == "trace"),
         also=tuple(_also(o, found)),
     )
+
+
+def _weighed(seen: Seen, o: ResetObservation, found: Turn | None) -> tuple[Sign, ...]:
+    return tuple(_signs(o, found, host_ttl(seen, found.trace.address))) if found else ()
 
 
 def refusal(seen: Seen, attempt: TcpObservation) -> Attribution | None:
@@ -61,7 +66,7 @@ def _turn(seen: Seen, o: ResetObservation) -> Turn | None:
     return found if found and found.answer in ("reset", "refused") else None
 
 
-def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
+def _signs(o: ResetObservation, found: Turn, host_ttl: int | None) -> Iterator[Sign]:
     what = f"same {found.trace.payload or 'data'}" if found.trace.mode == "data" else "SYN"
     if found.actor == "device":
         yield Sign(name="trace", points_to="path-device", weight=0.97, words=_trace_words(found))
@@ -70,7 +75,7 @@ def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
     words = f"the {what} provokes the reset only with TTL {found.arrived}"
     if found.actor == "at-server":
         words += f", and {found.how_far}"
-        if off == 0 or nearest_ttl(o) == o.resets[0].ttl:
+        if off == 0 or o.resets[0].ttl in (nearest_ttl(o), host_ttl):
             yield Sign(name="trace", points_to="server", weight=0.75, words=words)
         elif abs(off) > PATH_CHANGE:
             yield Sign(name="trace", points_to="nobody", words=f"{words}: it, or the router in front of it")
@@ -88,6 +93,7 @@ def _signs(o: ResetObservation, found: Turn) -> Iterator[Sign]:
 def by_trace_alone(seen: Seen) -> Iterator[Hit]:
     """Resets of connections whose packets were not to be seen, where a trace shows that the server is further away."""
     captured = {o.flow for o in seen.of(ResetObservation)}
+    captured |= {flow for wire in seen.of(WireObservation) for flow in wire.unseen}  # no packet has left this machine
     told: set[str] = set()
     for o, found in _traced_failures(seen):
         shown = found.answer in ("reset", "refused") and found.actor == "device"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from netdiag.model import Culprit, FailureKind, Opening, Severity, TcpObservation, authority
+from netdiag.model import Culprit, FailureKind, Opening, Severity, TcpObservation, WireObservation, authority
 from netdiag.rules.captured import (
     began_near_the_end,
     one_direction,
@@ -42,6 +42,11 @@ class _Attempts:
     def failed(self, *kinds: FailureKind) -> tuple[TcpObservation, ...]:
         """The attempts that ended in one of these ways."""
         return tuple(o for o in self.tried if _kind(o, *kinds))
+
+    def kept_back(self, found: tuple[TcpObservation, ...]) -> tuple[TcpObservation, ...]:
+        """Those of which no packet has left this machine, by the capture that it made of itself."""
+        unseen = {flow for wire in self._seen.of(WireObservation) for flow in wire.unseen}
+        return tuple(o for o in found if o.flow in unseen)
 
     def although(self, found: tuple[TcpObservation, ...]) -> str:
         """What worked all the same; in a capture, how many of the connections ``found`` stands for."""
@@ -104,10 +109,11 @@ def prohibited(seen: Seen) -> Iterator[Hit]:
         culprit = named(seen, remote[0].address, remote[0].port, device)
         at = f", the {ordinal(culprit.hop)} hop," if culprit.hop else ""
         who = f"The device {device}{at}" if device else "A device on the way"
+        itself = device == remote[0].address
         yield Hit(
-            summary=f"{who} forbids connections to {_named(remote)} (ICMP administratively prohibited)"
-            + attempts.although(remote),
-            blame="path-device",
+            summary=f"{'The server itself' if itself else who} forbids connections to {_named(remote)} (ICMP "
+            "administratively prohibited)" + attempts.although(remote),
+            blame="server" if itself else "path-device",
             remedy=f"Ask the network team that runs {device or 'the firewall'} to allow TCP port {remote[0].port} "
             f"from {seen.client} to {attempts.whom}.",
             evidence=remote,
@@ -137,7 +143,19 @@ def refused(seen: Seen) -> Iterator[Hit]:
     port are the ones you meant.
     """
     attempts = seen.derived(_Attempts)
-    found = attempts.failed("refused", "reset")
+    every = attempts.failed("refused", "reset")
+    here = attempts.kept_back(every)
+    if here:
+        yield Hit(
+            summary=f"{_capital(seen.client)} itself refuses connections to {_named(here)}: no packet of the attempt "
+            "has left it" + attempts.although(here),
+            blame="this-machine",
+            remedy=f"Allow outbound TCP port {here[0].port} in the firewall or endpoint protection of {seen.client}, "
+            "or end the local program that takes these connections over.",
+            evidence=(*here, *seen.of(WireObservation)),
+            severity=attempts.severity,
+        )
+    found = tuple(o for o in every if o not in here)
     if found:
         judged = refusal(seen, found[0])
         told = judged is None or judged.origin == "server"
@@ -172,7 +190,18 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
     or stop publishing IPv6 addresses.
     """
     attempts = seen.derived(_Attempts)
-    found = tuple(o for o in attempts.failed("timeout") if not began_near_the_end(seen, o))
+    every = tuple(o for o in attempts.failed("timeout") if not began_near_the_end(seen, o))
+    here = attempts.kept_back(every)
+    if here:
+        yield Hit(
+            summary=f"{_capital(seen.client)} itself drops its packets to {_named(here)}: no SYN has left it"
+            + attempts.although(here),
+            blame="this-machine",
+            remedy=f"Allow outbound TCP port {here[0].port} in the firewall or endpoint protection of {seen.client}.",
+            evidence=(*here, *seen.of(WireObservation)),
+            severity=attempts.severity,
+        )
+    found = tuple(o for o in every if o not in here)
     if found and not one_direction(seen):
         waited = max(o.took_s for o in found)
         resent = max((o.info.retransmits or 0 for o in found if o.info), default=0)

@@ -7,10 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from netdiag.model import ConnectionObservation, Segment, Severity, TcpObservation
+from netdiag.model import (
+    SMALL_SEGMENT,
+    ConnectionObservation,
+    HttpsObservation,
+    Segment,
+    Severity,
+    TcpObservation,
+)
 from netdiag.rules.captured import acks, after, connections, flags, place, server_name, share, too_big
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
+from netdiag.rules.tls_handshakes import control, mains, ok, present
+from netdiag.rules.tls_handshakes import place as place_of
 
 #: Every IPv4 path carries 576 bytes in fact, every IPv6 path 1280 (RFC 8200 §5); links that are too narrow for 1500
 #: are tunnels, which take 20 to 120 bytes off it. A smaller segment that vanishes was not too large.
@@ -42,7 +51,7 @@ class _Hole:
     "tcp.mtu-black-hole",
     "Large packets vanish on the path",
     Severity.ERROR,
-    folds=("tls.interrupted", "tls.handshake-failed", "proxy.no-answer", "tcp.retransmissions"),
+    folds=("tls.interrupted", "tls.handshake-failed", "proxy.no-answer", "https.no-answer", "tcp.retransmissions"),
     reference="RFC 2923 §2.1, RFC 8899",
 )
 def mtu_black_hole(seen: Seen) -> Iterator[Hit]:
@@ -58,17 +67,41 @@ def mtu_black_hole(seen: Seen) -> Iterator[Hit]:
 
     In a capture: a large segment is sent again and again and never acknowledged, while smaller ones
     are, or while the other side's packets still come. Where the capture was made behind the narrow
-    link, the large segments are missing from it, and what follows them arrives.
+    link, the large segments are missing from it, and what follows them arrives. A probe finds it when a
+    TLS handshake gets no answer, and the same with segments of at most 536 bytes, at the same time, does.
 
     Let ICMP type 3 code 4 and ICMPv6 type 2 through every firewall on the path. Until then, make the
     packets small: on the tunnel's end, clamp the MSS (iptables TCPMSS --clamp-mss-to-pmtu; "ip tcp
     adjust-mss" on routers), or lower the MTU of the sending machine's interface.
     """
     holes = [hole for c in connections(seen) if (hole := _hole(c))]
+    proven = tuple(_by_small_segments(seen, holes))
+    if proven:
+        yield from proven
+        return
     for sender in ("client", "server"):
         group = [hole for hole in holes if hole.sender == sender]
         if group:
             yield _hit(seen, group)
+
+
+def _by_small_segments(seen: Seen, holes: Sequence[_Hole]) -> Iterator[Hit]:
+    """A handshake that met silence, while the same with small segments, made by the side of it, completed."""
+    for main in mains(seen):
+        small, repeat = control(seen, main, "small-segments"), control(seen, main, "repeat")
+        if main.failure is None or main.failure.kind != "timeout" or not ok(small) or ok(repeat):
+            continue
+        yield Hit(
+            summary=f"Large packets from or to {place_of(seen, main)} vanish on the path: the TLS handshake gets no "
+            f"answer within {main.took_s:.0f} s, and completes when its segments are limited to {SMALL_SEGMENT} bytes",
+            blame="path-device",
+            remedy=_REMEDY,
+            evidence=(
+                *present(main, small, repeat),
+                *(hole.observation for hole in holes[:_EVIDENCE]),
+                *(o for o in seen.effective(HttpsObservation) if o.failure and o.failure.kind == "timeout"),
+            ),
+        )
 
 
 def _hole(observation: ConnectionObservation) -> _Hole | None:

@@ -80,15 +80,15 @@ def interrupted(seen: Seen) -> Iterator[Hit]:
             remedy = f"Ask who runs the proxy why it cuts connections to {seen.target.authority}."
         elif blame == "path-device":
             summary += "; through the proxy it works"
-        elif (unheard := _unheard(seen, main)) is not None:
-            blame, words, remedy = unheard
-            summary += words
         elif (found := cut_on_the_way(seen, main)) is not None:
             blame, culprit, traces = "path-device", found.culprit, found.evidence
             summary += f"; {where_cut(found)}"
             remedy = f"Ask who runs {found.place} which rule ends connections to port {main.port}" + (
                 f" that name {main.server_name}." if main.server_name else "."
             )
+        elif (unheard := _unheard(seen, main)) is not None:
+            blame, words, remedy = unheard
+            summary += words
         elif main.bytes_received and main.failure and main.failure.kind == "timeout":
             remedy = "Check the MTU on the path: large packets from the server do not arrive. " + remedy
         yield Hit(

@@ -119,6 +119,13 @@ def named(seen: Seen, address: str, port: int, device: str) -> Culprit:
     return Culprit(address=device, hop=hop_of(seen, address, port, device), name=_name(seen, device))
 
 
+def host_ttl(seen: Seen, address: str) -> int | None:
+    """The TTL with which the host's own answers to UDP arrived, where packets could be seen."""
+    udp = (trace for trace in seen.effective(TraceObservation) if trace.mode == "udp" and trace.address == address)
+    replies = (reply for trace in udp if trace.hops for reply in trace.hops[-1].replies)
+    return next((r.ttl for r in replies if r.answer == "refused" and r.ttl and r.address in ("", address)), None)
+
+
 def _traces(seen: Seen, address: str, port: int, mode: TraceMode | None = None) -> Iterator[TraceObservation]:
     for trace in seen.effective(TraceObservation):
         if (trace.address, trace.port) == (address, port) and mode in (None, trace.mode) and trace.hops:

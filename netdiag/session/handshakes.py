@@ -55,8 +55,13 @@ class Handshakes:
         """Begin a handshake that offers TLS 1.2 alone: whether the server takes it, and whether the path does."""
         return spawn(partial(self._control, another, "tls1.2-only", self.name, _TLS12))
 
-    def compare(self, main: Shaken, another: Opener, tls12: Future[TlsObservation]) -> Shaken:
+    def compare(
+        self, main: Shaken, another: Opener, tls12: Future[TlsObservation], small: Opener | None = None
+    ) -> Shaken:
         """Record the controls that tell why ``main`` failed, and return what the way can go on with.
+
+        ``small`` opens connections that carry small segments only, where that is possible: silence can mean that the
+        path loses large ones.
 
         That is ``main``, unless it was cut off and the very same handshake, or the smaller one of TLS 1.2, works: then
         applications get through at times, and what comes after is worth looking at.
@@ -66,6 +71,8 @@ class Handshakes:
         if cut:
             wanted += [("repeat", self.name, MODERN), ("other-name", OTHER_NAME, MODERN), ("no-name", "", MODERN)]
         running = [spawn(partial(self._control, another, *one)) for one in wanted]
+        if small and main.seen.failure and main.seen.failure.kind == "timeout":
+            running.append(spawn(partial(self._control, small, "small-segments", self.name, MODERN)))
         controls = {seen.purpose: seen for seen in (future.result() for future in (*running, tls12))}
         for seen in controls.values():
             self.context.log.add(seen)

@@ -141,7 +141,9 @@ class _Run:
         for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
         traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
-        self._log.add(connecting.result())
+        connected = self._log.add(connecting.result())
+        if connected.failure and connected.failure.kind in ("unknown", "cancelled"):
+            self._log.skip("tcp", "direct", connected.failure.detail)
         if self._options.hello and distance:
             self._shake(address, attempt.id)
         for observation in traces:

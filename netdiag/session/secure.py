@@ -56,17 +56,19 @@ def secure(
     parent: str | None,
     another: Opener,
     tracing: Tracing,
+    small: Opener | None = None,
 ) -> Secured:
     """TLS to the target over ``stream``, and the verification of its chain.
 
-    ``another`` opens more connections. ``tracing`` is told of a handshake that fails.
+    ``another`` opens more connections, ``small`` such as carry small segments only. ``tracing`` is told of a handshake
+    that fails.
     """
     handshakes = Handshakes(context=context, address=address, route=route, parent=parent, name=context.target.host)
     control = handshakes.tls12(another)
     shaken = handshakes.over(stream)
     if shaken.stream is None:
         tracing.handshake(shaken.seen)
-        secured = Secured(context=context, shaken=handshakes.compare(shaken, another, control))
+        secured = Secured(context=context, shaken=handshakes.compare(shaken, another, control, small))
     else:
         secured = Secured(context=context, shaken=shaken, control=control)
     seen = secured.shaken.seen

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from netdiag.model import ProxyObservation, Route, Rung, TcpObservation
+from netdiag.model import SMALL_SEGMENT, ProxyObservation, Route, Rung, TcpObservation
 from netdiag.probes.net import Address, Step, Stream
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.probes.threads import bounded
@@ -102,7 +102,10 @@ class Way:
 
             self._enter("tls")
             address = Address(context.target.host, context.target.port) if self._proxy else self._address
-            self._secured = secure(context, stream, address, self.route, parent, self._another_stream, self._tracing)
+            small = None if self._proxy else self._small_stream
+            self._secured = secure(
+                context, stream, address, self.route, parent, self._another_stream, self._tracing, small
+            )
             if self._secured.stream is None:
                 raise self._stopped("tls", "the TLS handshake failed")
             stream = self._keep(self._secured.stream)
@@ -183,6 +186,10 @@ class Way:
             detail = observation.failure.detail if observation.failure else ""
             raise ConnectionError(f"the proxy opened no second tunnel: {detail}")
         return stream
+
+    def _small_stream(self) -> Stream:
+        """A connection to the target whose segments are small in both directions. Raises ``OSError``."""
+        return self._keep(self._context.machine.net.connect(self._address, self._context.wait(), SMALL_SEGMENT))
 
     # -- HTTP
 

@@ -133,14 +133,14 @@ class Chain:
             for namespace, value, before in setting.sysctls:
                 undo.callback(self.network.sysctl, namespace, before)
                 self.network.sysctl(namespace, value)
+            for namespace, chains in setting.filters.items():
+                undo.callback(run, self.network.inside(namespace, ["nft", "delete table inet lab"]))
+                run(self.network.inside(namespace, ["nft", "-f", "-"]), f"table inet lab {{\n{chains}\n}}\n")
             for namespace, command, reverse in setting.commands:
                 self.network.ip(namespace, command)
                 undo.callback(self.network.ip, namespace, *([reverse] if reverse else []))
             for install in setting.devices:
                 undo.callback(install(self.network).stop)
-            for namespace, chains in setting.filters.items():
-                undo.callback(run, self.network.inside(namespace, ["nft", "delete table inet lab"]))
-                run(self.network.inside(namespace, ["nft", "-f", "-"]), f"table inet lab {{\n{chains}\n}}\n")
             yield
 
     def netdiag(

@@ -90,7 +90,7 @@ _RESETS = (
     _reset("syn", 2, starts=(64, 255), rst=254),
     _reset("syn", 4, starts=(128, 64), rst=61),
     _reset("syn", 12, starts=(64, 128), rst=117),
-    _reset("syn", 21, rst=44, expect=(unknown("tcp.refused"), unknown(), hop(21))),
+    _reset("syn", 21, rst=44, expect=(unknown("tcp.refused"), hop(21))),
     _reset("later", 1, rst=64, syn_ack=43),
     _reset("later", 4, starts=(128, 64), rst=61, syn_ack=107),
     _reset("later", 12, starts=(255, 64), rst=53, syn_ack=234),

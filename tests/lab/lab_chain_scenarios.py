@@ -11,7 +11,7 @@ from typing import Literal
 
 from tests.lab.lab_chain import CLIENT, CLIENT_V6, CLOSED, NAME, NAME_SMALL, NAME_V6, SERVER, Setting, hop_address
 from tests.lab.lab_chain_expect import Expect, Scenario, healthy, hop, last_answer, server, this_machine, unknown
-from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD
+from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD, CLOSE_AT_ONCE
 from tests.lab.lab_device import beside, drops_name, forges_icmp, inside, resets_name
 
 Stage = Literal["syn", "hello", "later"]
@@ -333,6 +333,37 @@ _SERVER = (
         {"h22": _input(f"{_MATCH['syn']} reject with tcp reset")},
         server("tcp.refused"),
         _arrives(rst=43),
+    ),
+    _filtered(
+        "server-filter-resets-hello",
+        "the server's filter resets the ClientHello",
+        {"h22": _input(f"{_MATCH['hello']} reject with tcp reset")},
+        # As bare as a device's, and with the server's TTL.
+        (unknown(), server()),
+        _arrives(syn_ack=43, rst=43),
+    ),
+    Scenario(
+        "server-aborts-another-way-back",
+        "the server aborts after the ClientHello, and its resets take another way back",
+        # The TTL speaks for a device at hop 11; that only what reaches the server is reset, for the server.
+        (unknown(), server()),
+        _arrives(syn_ack=43, rst=54),
+        Setting(
+            {"h22": "chain output { type route hook output priority mangle; tcp flags & rst == rst meta mark set 1; }"},
+            commands=(
+                ("h22", "rule add fwmark 1 lookup 101", "rule del fwmark 1 lookup 101"),
+                ("h22", "route add 10.77.0.0/24 via 10.78.1.1 table 101", "route flush table 101"),
+            ),
+        ),
+        f"{NAME}:{ABORT}",
+    ),
+    Scenario(
+        "server-closes-at-once",
+        "the server accepts, closes, and resets what comes after",
+        (server(), unknown("tls.interrupted"), unknown()),
+        _arrives(syn_ack=107, rst=107),
+        Setting(ttls={"h22": 128}),
+        f"{NAME}:{CLOSE_AT_ONCE}",
     ),
     _filtered(
         "server-filter-port-unreachable",

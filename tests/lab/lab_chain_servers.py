@@ -1,6 +1,6 @@
 """The servers of the chain, as threads: their sockets belong to the namespace that the caller is in.
 
-What each port of the server does with a connection: see ``PORTS``. Each function that starts one returns what stops it.
+Each function that starts one returns what stops it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def _abort_request(context: ssl.SSLContext) -> Handler:
     return handle
 
 
-ABORT_UNREAD, ABORT, ABORT_AT_ONCE, ABORT_REQUEST = 8441, 8442, 8443, 8444
+def _close_at_once(connection: socket.socket) -> None:
+    """Accepts, and closes: whatever comes then is reset."""
+
+
+ABORT_UNREAD, ABORT, ABORT_AT_ONCE, ABORT_REQUEST, CLOSE_AT_ONCE = range(8441, 8446)
 
 
 def start(folder: Path) -> list[Stop]:
@@ -67,6 +71,7 @@ def start(folder: Path) -> list[Stop]:
         ABORT: _abort,
         ABORT_AT_ONCE: _abort_at_once,
         ABORT_REQUEST: _abort_request(context),
+        CLOSE_AT_ONCE: _close_at_once,
     }
     return [_serve(port, handler) for port, handler in handlers.items()]
 

@@ -155,24 +155,6 @@ def _arrival(o: ResetObservation) -> Iterator[Sign]:
         yield Sign(name="in-time", points_to=o.claimed, weight=0.55, words=f"it came {times}")
 
 
-def _bare(o: ResetObservation) -> Iterator[Sign]:
-    """A system that gives up a connection that it knows says RST with ACK (RFC 9293 §3.10.4: abort).
-
-    Without ACK it answers what it does not know (§3.10.7.1), as a filter does that rejects (Linux nf_reject_ipv4.c); a
-    server that has just accepted knows the connection. Benign: a load balancer that has lost its state.
-    """
-    reset = o.resets[0]
-    early = o.claimed == "server" and o.stage in ("post_ack", "post_psh") and o.opening is not None and not o.fins
-    if early and "ACK" not in flags(reset) and o.answers is not None and reset.seq == o.answers.ack:
-        yield Sign(
-            name="bare",
-            points_to="path-device",
-            weight=0.7,
-            words="it has no ACK, as filters and hosts send for connections that they do not know; the server had "
-            "accepted this one just before",
-        )
-
-
 def _syn_rst(o: ResetObservation) -> Iterator[Sign]:
     """SYN_RST: a client does not take back what nobody has answered yet. Benign: port scanners."""
     if o.claimed == "client" and o.stage == "post_syn" and o.opening is not None and o.answers is None:
@@ -201,7 +183,6 @@ DETECTORS: tuple[Callable[[ResetObservation], Iterator[Sign]], ...] = (
     _numbers_change,
     _goes_on,
     _arrival,
-    _bare,
     _syn_rst,
     _moment,
 )

@@ -18,6 +18,7 @@ from netdiag.model import (
     TraceObservation,
     WireObservation,
 )
+from netdiag.rules.captured import flags
 from netdiag.rules.initial_ttl import PATH_CHANGE, hop_number, ordinal, routers_crossed
 from netdiag.rules.registry import Hit
 from netdiag.rules.reset_evidence import Attribution, attribute
@@ -75,7 +76,10 @@ def _signs(o: ResetObservation, found: Turn, host_ttl: int | None) -> Iterator[S
     words = f"the {what} provokes the reset only with TTL {found.arrived}"
     if found.actor == "at-server":
         words += f", and {found.how_far}"
-        if off == 0 or o.resets[0].ttl in (nearest_ttl(o), host_ttl):
+        if _bare(o):
+            words += "; but it has no ACK, as filters answer, and the server had just accepted the connection"
+            yield Sign(name="trace", points_to="nobody", words=words)
+        elif off == 0 or o.resets[0].ttl in (nearest_ttl(o), host_ttl):
             yield Sign(name="trace", points_to="server", weight=0.75, words=words)
         elif abs(off) > PATH_CHANGE:
             yield Sign(name="trace", points_to="nobody", words=f"{words}: it, or the router in front of it")
@@ -154,6 +158,16 @@ def _limits(found: Turn) -> Iterator[str]:
         f"{found.place[:1].upper()}{found.place[1:]} is the last where the packet's TTL can end; a device without "
         "addresses (a bridge, a transparent firewall) would stand between it and the next hop"
     )
+
+
+def _bare(o: ResetObservation) -> bool:
+    """Whether it lacks the ACK of a host that gives up a connection that it knows (RFC 9293 §3.10.4: abort).
+
+    Without it a host answers what it does not know (§3.10.7.1), and a filter what it rejects (Linux nf_reject_ipv4.c).
+    """
+    reset, early = o.resets[0], o.stage in ("post_ack", "post_psh")
+    known = early and o.opening is not None and not o.fins
+    return known and "ACK" not in flags(reset) and o.answers is not None and reset.seq == o.answers.ack
 
 
 def _off(o: ResetObservation, found: Turn) -> int:

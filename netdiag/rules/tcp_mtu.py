@@ -68,7 +68,7 @@ def mtu_black_hole(seen: Seen) -> Iterator[Hit]:
     In a capture: a large segment is sent again and again and never acknowledged, while smaller ones
     are, or while the other side's packets still come. Where the capture was made behind the narrow
     link, the large segments are missing from it, and what follows them arrives. A probe finds it when a
-    TLS handshake gets no answer, and the same with segments of at most 536 bytes, at the same time, does.
+    TLS handshake gets no answer, and the same with segments of at most 536 bytes does.
 
     Let ICMP type 3 code 4 and ICMPv6 type 2 through every firewall on the path. Until then, make the
     packets small: on the tunnel's end, clamp the MSS (iptables TCPMSS --clamp-mss-to-pmtu; "ip tcp

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: Failed connections that a report shows with their packets: a run makes one for each address and some for TLS.
 MAX_SHOWN = 40
-#: A probe's times and its packets' are of one clock; what a probe does may begin so much before it looks at that.
-_HASTE_S = 0.001
+#: A probe's times and its packets' are of one clock; as a number of floating point they are a quarter of 1 µs off.
+_ROUNDING_NS = 1_000
 
 _OF_CONNECTIONS = (TcpObservation, ProxyObservation, TlsObservation, HttpsObservation)
 _OF_FLOWS = (DnsObservation, *_OF_CONNECTIONS)
@@ -239,7 +239,7 @@ def comments(packets: Packets, observations: Iterable[AnyObservation]) -> dict[i
             frames.setdefault(flow, []).append(frame)
     written: dict[int, dict[str, None]] = {}
     for flow, started, words in _remarks(observations):
-        since_ns = int((started - _HASTE_S) * 1e9)
+        since_ns = int(started * 1e9) - _ROUNDING_NS
         sent = frames.get(_bare(flow), ())
         first = next((frame for frame in sent if packets.each[frame - 1].time_ns >= since_ns), None)
         if first is not None:

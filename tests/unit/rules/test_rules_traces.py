@@ -227,9 +227,9 @@ def test_several_routers_at_a_hop_are_no_address():
 # -- with the reset's own packet
 
 
-def captured(ttl: int, server_ttl: int, **changes: Any) -> ResetObservation:
+def captured(ttl: int, server_ttl: int, flags: str = "RST", **changes: Any) -> ResetObservation:
     talk = Talk(client_ttl=64, server_ttl=server_ttl).hello()
-    talk.send(80, "server", "RST", ttl=ttl, seq=talk.next["server"], ip_id=0)
+    talk.send(80, "server", flags, ttl=ttl, seq=talk.next["server"], ip_id=0)
     facts = talk.facts(server=SERVER)
     return msgspec.structs.replace(facts, flow=FLOW, server_name="app.contoso.test", **changes)
 
@@ -268,7 +268,9 @@ def test_a_ttl_that_leads_elsewhere_is_said_and_not_believed():
 
 @pytest.mark.parametrize(("ttl", "server_ttl"), [(43, 43), (107, 107), (234, 234)])
 def test_the_servers_own_reset(ttl, server_ttl):
-    assert weighed(captured(ttl, server_ttl), *AT_SERVER)[0] == "server"
+    """A host that gives a connection up says so with an ACK; a filter in front of it, with the same TTL, does not."""
+    assert weighed(captured(ttl, server_ttl, "RST,ACK"), *AT_SERVER)[0] == "server"
+    assert weighed(captured(ttl, server_ttl, "RST"), *AT_SERVER)[0] == "unknown"
 
 
 @pytest.mark.parametrize(("ttl", "server_ttl", "expected"), [(44, 43, "unknown"), (44, 107, "path-device")])

@@ -1032,9 +1032,9 @@ class WireObservation(Observation, tag="wire", frozen=True, kw_only=True):
     dropped: int = 0
     #: Those that packets came from.
     interfaces: tuple[str, ...] = ()
-    #: Flows of failed probes of which this machine put no packet on any interface, although none was lost: something on
-    #: this machine dropped or rejected them before (a local firewall, endpoint protection), or sent them on translated
-    #: (local NAT) or encrypted (IPsec).
+    #: Flows of failed probes of which this machine put no packet on any interface, although none was lost. It dropped
+    #: or rejected them itself (a firewall, endpoint protection), waited for the next hop's link address (ARP, neighbour
+    #: discovery), or sent them translated (local NAT) or encrypted (IPsec).
     unseen: tuple[Flow, ...] = ()
     #: What could not be observed, and what would be needed for it, a sentence each.
     limits: tuple[str, ...] = ()

@@ -98,7 +98,7 @@ def _note_skipped(wanted: Wanted) -> None:
 def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Until) -> int:
     from netdiag.session import Options, diagnose_endpoints
 
-    if format_ == "text":  # the printer is loaded while the network is waited for
+    if format_ == "text" and len(wanted.targets) == 1:  # the printer is loaded while the network is waited for
         threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
     options = Options(
         proxy=args.proxy,

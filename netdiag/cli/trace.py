@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     group.add_argument(
         "-m", "--max-ttl", type=_number(1, 255), default=30, metavar="N", help="go no further (default: 30)"
     )
+    group.add_argument(
+        "--method",
+        choices=("auto", "sockets", "raw"),
+        default="auto",
+        help="ordinary sockets, or packets made and seen by scapy, which takes rights; auto: sockets where they tell"
+        " whose an ICMP error is (Linux), else raw if there is a right to it",
+    )
     add_timeout(group)
     add_report_options(parser, ticket=True)
 
@@ -74,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
     if args.sni and not args.hello:
         raise UsageError("--sni names the server in a ClientHello: say --hello too")
     options = _options(args)
+    if format_ in ("text", "ticket"):  # the printer is loaded while the network is waited for
+        threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
     with Output(args.output, format_) as output:
         layout = layout_for(output, args)
         with _live(args) as reached, interruptible() as cancel:
@@ -103,6 +113,7 @@ def _options(args: argparse.Namespace) -> TraceOptions:
         queries=args.queries,
         max_ttl=args.max_ttl,
         numeric=args.numeric,
+        method=args.method,
         timeout_s=args.timeout,
     )
 

@@ -29,6 +29,7 @@ _KINDS: dict[int, FailureKind] = {
     10051: "unreachable",
     errno.EADDRNOTAVAIL: "no-route",
     10049: "no-route",
+    errno.ENODEV: "no-route",  # a zone that names no interface
     errno.EAFNOSUPPORT: "no-route",
     10047: "no-route",
     # A packet filter or security policy of this machine refuses to send (nft output reject, seccomp, Windows firewall).

@@ -245,6 +245,37 @@ class Net:
         return sock
 
 
+def reserved_port(kind: socket.SocketKind, source: Address) -> socket.socket:
+    """A socket that owns a port of this machine at ``source`` and does nothing with it. Raises ``OSError``."""
+    sock = socket.socket(source.family, kind)
+    try:
+        sock.bind(_sockaddr(source))
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def raw_socket(version: int) -> socket.socket:
+    """A socket that sends whole IP packets, which the kernel routes (raw(7), ipv6(7)).
+
+    Raises ``OSError`` where there is no right to it (CAP_NET_RAW), or no such socket for both versions: Linux alone.
+    """
+    if sys.platform != "linux":
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    return socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+
+
+def may_send_raw() -> bool:
+    """Whether this process may use ``raw_socket``, which on Linux is the right to see packets as well."""
+    try:
+        raw_socket(4).close()
+    except OSError:
+        return False
+    return True
+
+
 def packet_socket() -> socket.socket:
     """A socket that gets the packets of every interface, from their network layer on, and does not block (packet(7)).
 
@@ -266,7 +297,10 @@ def _sockaddr(address: Address) -> tuple[str, int] | tuple[str, int, int, int]:
     """The address with its zone resolved, as ``connect`` wants it."""
     if "%" not in address.host:
         return (address.host, address.port)
-    info = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    try:
+        info = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        raise OSError(errno.ENODEV, f"there is no interface {address.host.partition('%')[2]}") from None
     sockaddr = info[0][4]
     # Only IPv6 addresses have zones, and those have four parts (RFC 4007 §11); typeshed allows for IPv4 too.
     return (str(sockaddr[0]), int(sockaddr[1]), int(sockaddr[2]), int(sockaddr[3]))  # type: ignore[misc] # see above

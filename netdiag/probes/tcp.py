@@ -172,14 +172,27 @@ class Race:
 
 def tcp_info(sock: socket.socket) -> TcpInfo | None:
     """Round-trip time, retransmissions and segment size as Linux knows them; None where the kernel does not tell."""
-    if not hasattr(socket, "TCP_INFO") or sys.platform != "linux":
+    raw = _raw_info(sock)
+    if raw is None:
+        return None
+    # linux/tcp.h struct tcp_info: tcpi_snd_mss at 16, tcpi_rtt (microseconds) at 68, tcpi_total_retrans at 100.
+    mss, rtt_us, retransmits = (struct.unpack_from("=I", raw, offset)[0] for offset in (16, 68, 100))
+    return TcpInfo(rtt_ms=rtt_us / 1000 or None, retransmits=retransmits, mss=mss or None)
+
+
+def all_acknowledged(sock: socket.socket) -> bool:
+    """Whether the peer has acknowledged everything that was sent to it; True where the kernel does not tell."""
+    raw = _raw_info(sock)
+    # linux/tcp.h struct tcp_info: tcpi_unacked, in packets, at 24.
+    return raw is None or struct.unpack_from("=I", raw, 24)[0] == 0
+
+
+def _raw_info(sock: socket.socket) -> bytes | None:
+    """The first 104 bytes of linux/tcp.h struct tcp_info; None where there are none."""
+    if sys.platform != "linux":
         return None
     try:
         raw = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     except OSError:
         return None
-    if len(raw) < 104:
-        return None
-    # linux/tcp.h struct tcp_info: tcpi_snd_mss at 16, tcpi_rtt (microseconds) at 68, tcpi_total_retrans at 100.
-    mss, rtt_us, retransmits = (struct.unpack_from("=I", raw, offset)[0] for offset in (16, 68, 100))
-    return TcpInfo(rtt_ms=rtt_us / 1000 or None, retransmits=retransmits, mss=mss or None)
+    return raw if len(raw) == 104 else None

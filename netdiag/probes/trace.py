@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
+import math
 import selectors
 import socket
 import struct
@@ -22,7 +24,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 import msgspec
 
@@ -37,10 +39,14 @@ from netdiag.model import (
     TraceObservation,
     TraceReply,
 )
-from netdiag.probes.failure import PROHIBITED_ICMP, from_errno
+from netdiag.probes.failure import PROHIBITED_ICMP, before_sending
 from netdiag.probes.icmp import TELLS_SENDERS, ask_for_icmp, queued_icmp_error
-from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, flow_to
+from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, flow_to, may_send_raw
+from netdiag.probes.tcp import all_acknowledged
 from netdiag.probes.threads import spawn
+
+if TYPE_CHECKING:
+    from netdiag.probes.trace_raw import Ears
 
 #: Longer paths are loops (traceroute's own limit, and more than p0f's MAX_DIST leaves over).
 MAX_TTL = 30
@@ -53,12 +59,18 @@ _PATIENCE_RATIO = 10.0
 _LEAST_PATIENCE_S = 0.3
 #: How often a wait looks whether it is still wanted.
 _TICK_S = 0.1
+#: So many bytes of an answer are read at a time, and thrown away.
+_CHUNK = 65536
+#: A TTL that gets anywhere.
+_FAR = 255
 
 #: Time exceeded in transit, by IP version: type and code (RFC 792, RFC 4443 §3.3).
 TIME_EXCEEDED = {4: (11, 0), 6: (3, 0)}
 #: Port unreachable, which is how a host refuses UDP (RFC 1122 §4.1.3.1, RFC 4443 §3.1).
 _PORT_UNREACHABLE = {4: (3, 3), 6: (1, 4)}
 _UNREACHABLE = {4: 3, 6: 1}
+#: Host or address unreachable: no answer to ARP, or to a neighbour solicitation (RFC 1812 §5.2.7.1, RFC 4443 §3.1).
+_HOST_UNREACHABLE = {4: (3, 1), 6: (1, 3)}
 
 #: What ends a trace well, by mode.
 _GOOD: dict[TraceMode, frozenset[TraceAnswer]] = {
@@ -106,14 +118,21 @@ class Probe:
     #: Inside a connection: it is open, and the data were sent.
     opened: bool = False
     reply: TraceReply | None = None
+    #: What the socket told, which packets may yet explain, and until when they are waited for.
+    told: TraceReply | None = None
+    until: float | None = None
     #: Why nothing could be sent.
     failure: Failure | None = None
 
     def answered(self, answer: TraceAnswer, *, heard: bool = True) -> TraceReply:
         """The reply that came just now; the ICMP error that is queued on the socket, if there is one, says more."""
         icmp = queued_icmp_error(self.sock) if self.sock else None
+        if icmp and self.flow:
+            answer = meaning(icmp, self.flow.server)
+            if same_host(icmp.offender, self.flow.client) and not same_host(icmp.offender, self.flow.server):
+                answer, self.failure = "unsent", _own_error(icmp)
         return TraceReply(
-            answer=_meaning(icmp, self.flow.server if self.flow else "") if icmp else answer,
+            answer=answer,
             address=icmp.offender if icmp else "",
             rtt_ms=round((time.monotonic() - self.sent) * 1000, 3) if heard else None,
             icmp=icmp,
@@ -121,16 +140,31 @@ class Probe:
         )
 
 
-def _meaning(icmp: IcmpError, host: str) -> TraceAnswer:
+def meaning(icmp: IcmpError, host: str) -> TraceAnswer:
     """What an ICMP error says. "Port unreachable" is a refusal when the host says so itself, and not a router."""
     told = (icmp.type, icmp.code)
     if told == TIME_EXCEEDED[icmp.version]:
         return "hop"
-    if told == _PORT_UNREACHABLE[icmp.version] and icmp.offender == host:
+    if told == _PORT_UNREACHABLE[icmp.version] and same_host(icmp.offender, host):
         return "refused"
     if icmp.type == _UNREACHABLE[icmp.version] and icmp.code in PROHIBITED_ICMP[icmp.version]:
         return "prohibited"
     return "unreachable"
+
+
+def _own_error(icmp: IcmpError) -> Failure:
+    """Why this machine itself says that a packet cannot go out: the next hop does not answer, or a filter is set."""
+    if (icmp.type, icmp.code) == _HOST_UNREACHABLE[icmp.version]:
+        return Failure(kind="unreachable", step="send", detail="nobody on the local network answers for the next hop")
+    return Failure(kind="local-policy", step="send", detail="a packet filter of this machine rejects it")
+
+
+def same_host(one: str, other: str) -> bool:
+    """Whether two addresses are the same, however they are written, and whatever interface one of them names."""
+    try:
+        return len({ipaddress.ip_address(text.partition("%")[0]) for text in (one, other)}) == 1
+    except ValueError:
+        return False
 
 
 class Kind(Protocol):
@@ -142,7 +176,7 @@ class Kind(Protocol):
     size: int
 
     def start(self, net: Net, address: Address, probe: Probe) -> int:
-        """Open ``probe.sock`` and send; the selector's events to wait for. Raises ``OSError``."""
+        """Open ``probe.sock`` and send; the selector's events to wait for, if any. Raises ``OSError``."""
 
     def event(self, probe: Probe) -> TraceReply | int:
         """What happened: a reply, or the events to wait for next."""
@@ -172,7 +206,7 @@ class Syn:
         number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not number:
             return probe.answered("open")
-        return probe.answered(_ENDS.get(number, "unreachable"))
+        return probe.answered(_end(number))
 
 
 class Data:
@@ -197,15 +231,18 @@ class Data:
         number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not probe.opened:
             return probe.answered("unsent") if number else self._send(probe, probe.sock)
+        # Time exceeded and every other ICMP error look alike here; ``Trace`` knows which TTLs cannot have died.
         if number:
-            # Time exceeded and every other ICMP error look alike here; ``Trace`` knows which TTLs cannot have died.
-            return probe.answered("hop" if number == errno.EHOSTUNREACH else _ENDS.get(number, "unreachable"))
+            return probe.answered("hop" if number in _DIED else _end(number))
         try:
-            return probe.answered("data" if probe.sock.recv(1) else "closed")
+            if not probe.sock.recv(_CHUNK):
+                return probe.answered("closed")
         except BlockingIOError:
             return selectors.EVENT_READ
         except OSError as error:
-            return probe.answered("hop" if error.errno == errno.EHOSTUNREACH else _ENDS.get(error.errno or 0, "reset"))
+            return probe.answered("hop" if error.errno in _DIED else _ENDS.get(error.errno or 0, "reset"))
+        # A server that speaks first (SMTP, SSH) has not seen what was sent by then.
+        return probe.answered("data") if all_acknowledged(probe.sock) else selectors.EVENT_READ
 
     def _send(self, probe: Probe, sock: socket.socket) -> TraceReply | int:
         probe.opened = True
@@ -287,24 +324,36 @@ class Udp:
             probe.sock.recv(1)
         except BlockingIOError:
             return selectors.EVENT_READ
-        except OSError:  # a system that tells of the error and not of its sender
-            return probe.answered("refused")
+        except OSError as error:  # a system that tells of the error and not of its sender
+            answer = _end(error.errno or 0)
+            return probe.answered("refused" if answer == "reset" else answer)  # Winsock says reset for refused
         return probe.answered("data")
 
 
-#: What an error of a socket means for a probe, where no ICMP error explains it.
+#: What an error of a socket means for a probe, where no ICMP error explains it. Winsock has some codes of its own.
 _ENDS: dict[int, TraceAnswer] = {
     errno.ECONNREFUSED: "refused",
     errno.ECONNRESET: "reset",
+    errno.ECONNABORTED: "reset",
     errno.EPIPE: "reset",
     errno.ETIMEDOUT: "none",
     errno.EPERM: "unsent",
     errno.EACCES: "unsent",
+    10013: "unsent",  # WSAEACCES
 }
+#: How systems tell of a TTL that ran out (WSAENETRESET: recvfrom, "the time to live has expired"), among other things.
+_DIED = frozenset({errno.EHOSTUNREACH, errno.ENETRESET})
+
+
+def _end(number: int) -> TraceAnswer:
+    """What an error means. A system that does not show the ICMP error may mean a TTL that ran out."""
+    if number in _DIED and not TELLS_SENDERS:
+        return "hop"
+    return _ENDS.get(number, "unreachable")
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:
-    """The TTL, or IPv6 hop limit, of what is sent from now on; -1 for the system's own (ip(7), ipv6(7))."""
+    """The TTL, or IPv6 hop limit, of what is sent from now on (ip(7), ipv6(7))."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:
@@ -314,6 +363,8 @@ def set_ttl(sock: socket.socket, ttl: int) -> None:
 @dataclass
 class Trace:
     """One trace. ``run`` blocks until the target has answered, or nothing more is to be expected."""
+
+    method: ClassVar[Literal["sockets", "raw"]] = "sockets"
 
     net: Net
     address: Address
@@ -326,19 +377,23 @@ class Trace:
     reached: Callable[[TraceHop], None] = lambda _hop: None
 
     def __post_init__(self) -> None:
-        self._probes: list[Probe] = []
+        self._probes: list[list[Probe]] = [[] for _ in range(self.limits.max_ttl + 1)]  # by TTL
         self._open: set[Probe] = set()
+        self._launched = 0  # the largest TTL
         self._told = 0
         self._end = self.limits.max_ttl + 1  # the smallest TTL that did not end on the way
         self._next = 0
+        self._answered = 0  # the largest TTL that was answered
+        self._fastest = [math.inf] * (self.limits.max_ttl + 2)  # by TTL: what it took to get so far, or farther
 
     def run(self) -> tuple[TraceHop, ...]:
         """What answered at each TTL, up to the first that did not end on the way, or to the largest tried."""
         with selectors.DefaultSelector() as selector:
+            self._begin(selector)
             try:
                 while self._more(selector):
                     for key, _ in selector.select(self._patience()):
-                        self._happened(selector, key.data)
+                        self._ready(selector, key)
                     self._give_up(selector)
                     self._tell()
             finally:
@@ -346,9 +401,12 @@ class Trace:
                     self._close(selector, probe)
         return tuple(self._hop(ttl) for ttl in range(1, min(self._end, self._launched) + 1))
 
-    @property
-    def _launched(self) -> int:
-        return self._probes[-1].ttl if self._probes else 0
+    def _begin(self, selector: selectors.BaseSelector) -> None:
+        """Have the selector watch what is not a probe's socket."""
+
+    def _ready(self, selector: selectors.BaseSelector, key: selectors.SelectorKey) -> None:
+        if key.data in self._open:  # not ended by what was ready before it
+            self._happened(selector, key.data)
 
     def _more(self, selector: selectors.BaseSelector) -> bool:
         """Send as many as the window allows; whether there is anything to wait for."""
@@ -364,22 +422,25 @@ class Trace:
 
     def _silent(self) -> bool:
         """Whether enough TTLs beyond the last that was answered were given up."""
-        answers = [(probe.ttl, probe.reply.answer) for probe in self._probes if probe.reply]
-        last = max((ttl for ttl, answer in answers if answer != "none"), default=0)
-        return len({ttl for ttl, answer in answers if ttl > last}) >= self.limits.silent_hops
+        beyond = self._probes[self._answered + 1 : self._launched + 1]
+        return sum(any(probe.reply for probe in probes) for probes in beyond) >= self.limits.silent_hops
 
     def _launch(self, selector: selectors.BaseSelector, ttl: int) -> None:
         probe = Probe(ttl, sent=time.monotonic())
-        self._probes.append(probe)
+        self._probes[ttl].append(probe)
+        self._launched = ttl
         try:
             events = self.kind.start(self.net, self.address, probe)
         except OSError as error:
-            probe.failure = from_errno(error.errno or 0, "send", error.strerror or str(error))
-            self._ended(probe, probe.answered("unsent", heard=False))
+            probe.failure = before_sending(error, "send")
+            refused = isinstance(error, ConnectionRefusedError)  # some systems do not even wait to say so on loopback
+            self._ended(probe, probe.answered("refused" if refused else "unsent", heard=refused))
+            self._close(selector, probe)
             return
         assert probe.sock is not None
         self._open.add(probe)
-        selector.register(probe.sock, events, probe)
+        if events:
+            selector.register(probe.sock, events, probe)
 
     def _happened(self, selector: selectors.BaseSelector, probe: Probe) -> None:
         outcome = self.kind.event(probe)
@@ -389,33 +450,45 @@ class Trace:
             return
         if outcome.answer == "hop" and not outcome.icmp and self.distance is not None and probe.ttl >= self.distance:
             outcome = TraceReply(answer="unreachable", rtt_ms=outcome.rtt_ms, flow=outcome.flow)
+        self._told_by_socket(selector, probe, outcome)
+
+    def _told_by_socket(self, selector: selectors.BaseSelector, probe: Probe, reply: TraceReply) -> None:
+        """That ends the probe where sockets are all there is."""
         self._close(selector, probe)
-        self._ended(probe, outcome)
+        self._ended(probe, reply)
 
     def _ended(self, probe: Probe, reply: TraceReply) -> None:
         probe.reply = reply
+        if reply.answer != "none":
+            self._answered = max(self._answered, probe.ttl)
         if reply.answer not in ("hop", "none"):
             self._end = min(self._end, probe.ttl)
+        for ttl in range(probe.ttl, 0, -1):
+            if reply.rtt_ms is None or self._fastest[ttl] <= reply.rtt_ms:
+                break
+            self._fastest[ttl] = reply.rtt_ms
 
     def _close(self, selector: selectors.BaseSelector, probe: Probe) -> None:
         """Leave no connection half open at the server: whatever TTL it had, its end gets there, as a reset."""
         self._open.discard(probe)
         if probe.sock is None:
             return
-        selector.unregister(probe.sock)
+        with contextlib.suppress(KeyError, ValueError):  # it is not watched
+            selector.unregister(probe.sock)
         if probe.opened:
             with contextlib.suppress(OSError):
-                set_ttl(probe.sock, -1)
+                set_ttl(probe.sock, _FAR)
                 probe.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _ABORT)
         probe.sock.close()
 
     def _expiry(self, probe: Probe) -> float:
         """When an answer to the probe is not to be expected any more."""
-        patience = self.limits.wait_s
-        beyond = [p.reply.rtt_ms for p in self._probes if p.ttl >= probe.ttl and p.reply and p.reply.rtt_ms]
-        if beyond:
-            patience = min(patience, max(_LEAST_PATIENCE_S, _PATIENCE_RATIO * min(beyond) / 1000))
-        return probe.sent + patience
+        if probe.until is not None:
+            return probe.until
+        patience = max(_LEAST_PATIENCE_S, _PATIENCE_RATIO * self._fastest[probe.ttl] / 1000)
+        if self.kind.mode == "data" and not probe.opened:  # a SYN that was lost is sent again after 1 s
+            patience = math.inf
+        return probe.sent + min(self.limits.wait_s, patience)
 
     def _patience(self) -> float:
         waiting = [self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
@@ -425,26 +498,34 @@ class Trace:
     def _give_up(self, selector: selectors.BaseSelector) -> None:
         now = time.monotonic()
         for probe in [p for p in self._open if self._expiry(p) <= now]:
+            reply = probe.told or probe.answered("none", heard=False)
             self._close(selector, probe)
-            self._ended(probe, probe.answered("none", heard=False))
+            self._ended(probe, reply)
 
     def _tell(self) -> None:
         """Tell of the TTLs that are complete, in order."""
         while self._told < min(self._end, self._launched):
-            probes = [probe for probe in self._probes if probe.ttl == self._told + 1]
+            probes = self._probes[self._told + 1]
             if len(probes) < self.limits.queries or any(probe.reply is None for probe in probes):
                 return
             self._told += 1
             self.reached(self._hop(self._told))
 
     def _hop(self, ttl: int) -> TraceHop:
-        replies = (p.reply or TraceReply(answer="none", flow=p.flow) for p in self._probes if p.ttl == ttl)
+        replies = (probe.reply or TraceReply(answer="none", flow=probe.flow) for probe in self._probes[ttl])
         return TraceHop(ttl=ttl, replies=tuple(replies))
 
     @property
     def unsent(self) -> Failure | None:
         """Why nothing could be sent, if that is what ended the trace."""
-        return next((probe.failure for probe in self._probes if probe.failure), None)
+        return next((probe.failure for probes in self._probes for probe in probes if probe.failure), None)
+
+    @property
+    def blind_to(self) -> tuple[str, ...]:
+        """What could not be observed, a sentence each."""
+        if not TELLS_SENDERS:
+            return (_SILENT_SYSTEM,)
+        return () if may_send_raw() else (_NO_TTLS,)
 
 
 #: struct linger: on, for 0 seconds, so that closing sends a reset (socket(7)). Winsock has two shorts, others two ints.
@@ -463,10 +544,15 @@ def trace(
     server_name: str = "",
     proxy: bool = False,
     reached: Callable[[TraceHop], None] | None = None,
+    ears: Ears | None = None,
 ) -> TraceObservation:
-    """Trace the way to ``address`` with ordinary sockets. Never raises for trouble on the network."""
+    """Trace the way to ``address``: with ordinary sockets, or the raw method with ``ears`` that overhear packets.
+
+    Never raises for trouble on the network.
+    """
     watch = Stopwatch()
-    run = Trace(net, address, kind, deadline, limits or Limits(), distance, reached or (lambda _hop: None))
+    make = ears.trace if ears else Trace
+    run = make(net, address, kind, deadline, limits or Limits(), distance, reached or (lambda _hop: None))
     hops = run.run()
     return conclude(
         TraceObservation(
@@ -477,17 +563,19 @@ def trace(
             port=address.port,
             peer="proxy" if proxy else "target",
             mode=kind.mode,
+            method=run.method,
             payload=kind.words,
             server_name=server_name,
             sent_bytes=kind.size,
             hops=hops,
-            limits=() if TELLS_SENDERS else (_SILENT_SYSTEM,),
+            limits=run.blind_to,
         ),
         run.unsent,
     )
 
 
 _SILENT_SYSTEM = "this system does not tell which router an ICMP error came from"
+_NO_TTLS = "the TTLs of resets and SYN-ACKs were not seen: root (CAP_NET_RAW) adds them, and a check of the hop by them"
 
 
 def conclude(seen: TraceObservation, unsent: Failure | None = None) -> TraceObservation:

@@ -52,11 +52,11 @@ def _weighed(seen: Seen, o: ResetObservation, found: Turn | None) -> tuple[Sign,
 
 
 def refusal(seen: Seen, attempt: TcpObservation) -> Attribution | None:
-    """Who refused an attempt of this machine, where its packets were seen."""
+    """Who refused an attempt of this machine, where its packets were seen and its path was traced."""
     if attempt.source != "probe" or attempt.flow is None:
         return None
     resets = (o for o in seen.of(ResetObservation) if o.flow == attempt.flow and o.claimed == "server" and o.resets)
-    return next((traced(seen, o) for o in resets), None)
+    return next((traced(seen, o) for o in resets if _turn(seen, o)), None)
 
 
 def _turn(seen: Seen, o: ResetObservation) -> Turn | None:

@@ -13,6 +13,7 @@ tracing.py   how far a failed attempt got
 route.py     the way to a port, hop by hop
 fleet.py       many targets at once
 helper.py      another process that takes a share of them
+forked.py      a copy of this process, to be such a helper
 captures.py    capture files instead of a live network
 certificates.py  certificate files, and what they name
 """

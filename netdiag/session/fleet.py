@@ -9,16 +9,17 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from netdiag.model import Report, Rung, Target, UsageError
+from netdiag.model import DnsObservation, Report, Rung, Target, UsageError
 from netdiag.probes import names
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Step
 from netdiag.probes.proxy_selection import parse_proxy
-from netdiag.probes.threads import carry_out, spawn
+from netdiag.probes.threads import carry_out, spawn, spawn_into
+from netdiag.session import forked
 from netdiag.session.context import MAX_TRACED, Context, Servers, Trust
 from netdiag.session.ladder import Run
 from netdiag.session.options import MAX_TIMEOUT_S, Options
-from netdiag.session.preload import preload
+from netdiag.session.preload import load, preload
 from netdiag.session.recording import start_recording
 from netdiag.session.target import parse_server, parse_target
 
@@ -98,8 +99,8 @@ def diagnose_endpoints(
     parsed = [parse_target(target) if isinstance(target, str) else target for target in targets]
     recording = start_recording(options, machine, len(parsed))
     machine = recording.watched(machine)
-    localhost = spawn(lambda: names.lookup(machine, "localhost", Step("dns.localhost")))
-    servers = spawn(lambda: _servers(machine, added))
+    localhost: Future[DnsObservation] = Future()
+    servers: Future[Servers] = Future()
     trust: Future[Trust] = Future()
     waiting = threading.Event()
     traces = threading.Semaphore(MAX_TRACED)
@@ -123,8 +124,13 @@ def diagnose_endpoints(
     shares = max(1, min(processes, MAX_PROCESSES, len(parsed) // MIN_SHARE))
     fleet = _Fleet(len(parsed), start, cancel, max(1, (at_once or MAX_AT_ONCE) // shares))
     try:
-        for share in range(1, shares):
-            fleet.share(parsed[share::shares], options, command)
+        if shares > 1:
+            if forked.possible():  # what is there before this process is copied need not be loaded in each
+                load(options.until)
+                _load_trust(options, machine)
+            fleet.share([parsed[share::shares] for share in range(1, shares)], options, command)
+        spawn_into(lambda: names.lookup(machine, "localhost", Step("dns.localhost")), localhost)
+        spawn_into(lambda: _servers(machine, added), servers)
         fleet.add(parsed[::shares])
         waiting.wait(_FIRST_WAIT_S)
         preload(options.until)
@@ -173,13 +179,16 @@ class _Fleet:
             self._waiting.put(target)
         self._workers += [spawn(self._work) for _ in range(min(self._at_once, len(targets)))]
 
-    def share(self, targets: Sequence[Target], options: Options, command: str) -> None:
-        """Have these diagnosed by another process, as far as it does."""
+    def share(self, shares: Sequence[Sequence[Target]], options: Options, command: str) -> None:
+        """Have each of these diagnosed by another process, as far as it does. Comes before the first thread."""
         from netdiag.session.helper import Helper
 
-        self._helpers.append(
-            Helper(targets, options, command, at_once=self._at_once, finished=self._finished.put, left=self.add)
-        )
+        for targets in shares:
+            self._helpers.append(
+                Helper(targets, options, command, at_once=self._at_once, finished=self._finished.put, left=self.add)
+            )
+        for helper in self._helpers:  # in a thread, beside which no further process could be copied
+            helper.listen()
 
     def reports(self) -> Iterator[Report]:
         """Each report as soon as it is ready."""

@@ -1,8 +1,9 @@
 """Another process that takes a share of many targets: Python code runs on one core at a time, and most have more.
 
-Contract: a helper is this interpreter once more. It gets its share, credentials among it, on stdin, writes each report
-to stdout as soon as it is ready, and ends with its stdin, so that it never outlives its parent. What it does not
-report, because it could not be started, was killed, or met Ctrl-C before it could ignore it, is left to the parent.
+Contract: a helper is a copy of this process where that can be made, else this interpreter once more, which gets its
+share, credentials among it, on stdin. It writes each report to stdout as soon as it is ready, and ends with its stdin,
+so that it never outlives its parent. What it does not report, because it could not be started, was killed, or met
+Ctrl-C before it could ignore it, is left to the parent.
 
     python -m netdiag.session.helper
 """
@@ -17,19 +18,27 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import BinaryIO, NoReturn
 
 from netdiag.model import Report, Target
 from netdiag.probes.threads import spawn
+from netdiag.session.forked import Forked, fork
 from netdiag.session.options import Options
 
 #: -P: what lies in the current directory must not be taken for our modules.
 COMMAND = (sys.executable, "-P", "-m", "netdiag.session.helper")
 _CANCEL = b"c"
 
+#: Targets, options, command, and how many targets may be under way at once.
+Share = tuple[tuple[Target, ...], Options, str, int]
+
 
 class Helper:
-    """The parent's end. ``finished`` gets each report, ``left`` the targets without one, from a thread."""
+    """The parent's end. ``finished`` gets each report, ``left`` the targets without one, from a thread.
+
+    It begins to work at once, and is listened to from ``listen`` on: a thread would stand in the way of the next copy.
+    """
 
     def __init__(
         self,
@@ -45,12 +54,17 @@ class Helper:
         self._finished = finished
         self._leave = left
         self._cancelled = False
-        self._process: subprocess.Popen[bytes] | None = None
-        with contextlib.suppress(OSError, TypeError):  # an embedded Python may not know its executable, which is None
-            self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
-                COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-            )
-        self._tell(pickle.dumps((tuple(targets), options, command, at_once)))
+        share: Share = (tuple(targets), options, command, at_once)
+        self._process: Forked | subprocess.Popen[bytes] | None = fork(partial(_help, share))
+        if self._process is None:
+            with contextlib.suppress(OSError, TypeError):  # an embedded Python may not know its executable: None
+                self._process = subprocess.Popen(  # noqa: S603 - fixed arguments
+                    COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+            self._tell(pickle.dumps(share))
+
+    def listen(self) -> None:
+        """Begin to hand on what it reports."""
         spawn(self._listen)
 
     def cancel(self) -> None:
@@ -76,7 +90,7 @@ class Helper:
                 self._receive(self._process)
         self._leave(self._left)
 
-    def _receive(self, process: subprocess.Popen[bytes]) -> None:
+    def _receive(self, process: Forked | subprocess.Popen[bytes]) -> None:
         """Hand on reports until there is no other. Raises whatever reading nonsense raises."""
         assert process.stdout
         try:
@@ -97,14 +111,14 @@ def main() -> NoReturn:
         told = os.fdopen(os.dup(0), "rb")
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         out, sys.stdout = sys.stdout.buffer, sys.stderr
-        _help(told, out)
+        _help(pickle.load(told), told, out)  # noqa: S301 - written by our own process
         status = 0
     finally:
         os._exit(status)  # a thread still listens to the parent, others may hang in the system's resolver
 
 
-def _help(told: BinaryIO, out: BinaryIO) -> None:
-    targets, options, command, at_once = pickle.load(told)  # noqa: S301 - written by our own process
+def _help(share: Share, told: BinaryIO, out: BinaryIO) -> None:
+    targets, options, command, at_once = share
     cancel = threading.Event()
 
     def obey() -> None:

@@ -17,11 +17,12 @@ _MODULES: tuple[tuple[Rung, str], ...] = (
 
 
 def preload(until: Rung) -> None:
-    """Begin to import what a run up to ``until`` will use. An import that fails does so again where it is needed."""
+    """Begin to load in a thread. An import that fails does so again where it is needed."""
+    spawn(lambda: load(until))
 
-    def load() -> None:
-        for rung, module in _MODULES:
-            if RUNGS.index(rung) <= RUNGS.index(until):
-                import_module(module)
 
-    spawn(load)
+def load(until: Rung) -> None:
+    """Import what a run up to ``until`` will use."""
+    for rung, module in _MODULES:
+        if RUNGS.index(rung) <= RUNGS.index(until):
+            import_module(module)

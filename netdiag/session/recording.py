@@ -127,6 +127,8 @@ def start_recording(options: Options, machine: Machine, targets: int) -> Recordi
     """
     if not machine.net.real or not (options.capture or (options.tap and targets <= MAX_TAPPED)):
         return Recording()
+    if options.capture == "-":
+        raise UsageError("--capture -: packets are written to a file, not to standard output")
     tap = open_tap()
     if options.capture and isinstance(tap, BlindTap):
         raise UsageError(f"{options.capture}: nothing can be captured: {tap.reason}")

@@ -9,11 +9,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from netdiag.model import Report, Target, TcpObservation, TraceHop, TraceObservation, UsageError
 from netdiag.probes import names, trace
+from netdiag.probes.icmp import TELLS_SENDERS
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, SocketStream, Step
 from netdiag.probes.reverse import names_of
@@ -24,11 +27,17 @@ from netdiag.session.log import Log
 from netdiag.session.options import DEFAULT_TIMEOUT_S, RUN_LIMIT_S
 from netdiag.session.target import is_address, parse_target
 
+if TYPE_CHECKING:
+    from netdiag.probes.trace_raw import Ears
+
 #: Reverse lookups are for the reader's comfort.
 _NAMES_S = 2.0
 #: The largest TTL there is, and how many probes of one TTL still make sense.
 MAX_TTL = 255
 MAX_QUERIES = 10
+
+#: How to trace: with ordinary sockets, with packets made by hand, or whichever tells more here.
+Method = Literal["auto", "sockets", "raw"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +54,7 @@ class TraceOptions:
     queries: int = 1
     max_ttl: int = trace.MAX_TTL
     numeric: bool = False
+    method: Method = "auto"
     timeout_s: float = DEFAULT_TIMEOUT_S
 
 
@@ -61,6 +71,7 @@ def trace_path(
     Raises ``UsageError`` for a target or an option that cannot be understood.
     """
     target = parse_target(target) if isinstance(target, str) else target
+    spawn(lambda: import_module("netdiag.rules.catalogue"))  # while the network is waited for
     run = _Run(target, options or TraceOptions(), machine or Machine(), cancel or threading.Event(), reached)
     return run.report()
 
@@ -80,6 +91,8 @@ class _Run:
         self._deadline = Deadline(RUN_LIMIT_S, cancel)
         self._reached = reached
         self._log = Log()
+        self._ears: Ears | None = None
+        self._lacking = ""
 
     def report(self) -> Report:
         """Everything about the way."""
@@ -87,11 +100,15 @@ class _Run:
         try:
             address, origin = self._address()
             if address is not None:
+                self._listen(address)
                 self._trace(address, origin)
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001 - a bug goes into the report (DESIGN, Errors)
             self._log.error(describe(error))
+        finally:
+            if self._ears:
+                self._ears.close()
         observations, not_run, errors = self._log.close()
         return judge(
             self._target,
@@ -130,6 +147,22 @@ class _Run:
             self._log.skip("tcp", "direct", f"no address is known for {host}")
         return (wanted[0] if wanted else None), answer.id
 
+    def _listen(self, address: Address) -> None:
+        """Take the raw method where it is wanted, or where it tells more and there is a right to it."""
+        method = self._options.method
+        if method == "sockets" or (method == "auto" and TELLS_SENDERS) or not self._machine.net.real:
+            return
+        from netdiag.probes import trace_raw
+
+        try:
+            self._ears = trace_raw.listen(self._machine.net, address)
+        except trace_raw.UnavailableError as error:
+            if method == "raw":
+                raise UsageError(f"--method raw: {error}") from None
+            self._lacking = str(error)
+        except OSError:  # there is no way there, and the trace will say so
+            return
+
     def _trace(self, address: Address, origin: str | None) -> None:
         attempt = Step(f"tcp.direct.{address}", origin)
         connecting = spawn(lambda: self._connect(address, attempt))
@@ -159,7 +192,7 @@ class _Run:
         try:
             stream = self._machine.net.connect(address, deadline)
         except OSError as error:
-            self._log.error(from_exception(error, "connect").detail)
+            self._log.skip("tls", "direct", from_exception(error, "connect").detail)
             return
         seen, _ = tls.handshake(
             stream, address=address, server_name=self._name, purpose="main", deadline=deadline, step=step
@@ -194,7 +227,7 @@ class _Run:
         server_name: str = "",
         reached: Callable[[TraceHop], None] | None = None,
     ) -> TraceObservation:
-        return trace.trace(
+        seen = trace.trace(
             self._machine.net,
             address,
             kind,
@@ -208,7 +241,9 @@ class _Run:
             distance=distance,
             server_name=server_name,
             reached=reached,
+            ears=self._ears,
         )
+        return msgspec.structs.replace(seen, limits=(*seen.limits, self._lacking)) if self._lacking else seen
 
     def _connect(self, address: Address, step: Step) -> TcpObservation:
         """The attempt that an application makes, for what it comes to."""

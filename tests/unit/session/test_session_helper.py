@@ -15,7 +15,7 @@ import pytest
 
 from netdiag.model import Report, Target
 from netdiag.probes.machine import Machine
-from netdiag.session import Options, diagnose_endpoints, fleet, helper
+from netdiag.session import Options, diagnose_endpoints, fleet, forked, helper
 from tests.listener import Listener
 
 TARGETS = tuple(Target(host=f"192.0.2.{number}", port=443) for number in range(1, 7))
@@ -36,6 +36,12 @@ def report(some):
 """
 
 
+@pytest.fixture(autouse=True)
+def no_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies have their own tests: the process that runs these has threads most of the time, and then has none."""
+    monkeypatch.setattr(forked, "possible", lambda: False)
+
+
 @dataclass
 class Parent:
     """Collects what a helper does."""
@@ -45,7 +51,9 @@ class Parent:
 
     def start(self, options: Options = OPTIONS) -> helper.Helper:
         put, leave = self.reports.append, self.left.put
-        return helper.Helper(TARGETS, options, "endpoint", at_once=3, finished=put, left=leave)
+        started = helper.Helper(TARGETS, options, "endpoint", at_once=3, finished=put, left=leave)
+        started.listen()
+        return started
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
@@ -191,7 +199,10 @@ def started_by(
     class Noted(helper.Helper):
         def __init__(self, targets: Sequence[Target], *_: object, at_once: int, **more: object) -> None:
             shares.append((targets, at_once))
-            more["left"](targets)  # type: ignore[operator] # the fleet's own method
+            self.left_to = lambda: more["left"](targets)  # type: ignore[operator] # the fleet's own method
+
+        def listen(self) -> None:
+            self.left_to()
 
         def cancel(self) -> None: ...
 

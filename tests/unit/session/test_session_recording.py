@@ -128,6 +128,12 @@ def test_a_file_that_there_will_not_be_is_refused_at_once(monkeypatch, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
+def test_standard_output_is_no_place_for_packets(opened):
+    with pytest.raises(UsageError, match="--capture -: "):
+        start_recording(Options(capture="-"), machine(), 1)
+    assert not opened.watched
+
+
 def test_a_place_that_cannot_be_written_to_is_refused_before_anything_is_probed(opened, tmp_path):
     reports = diagnose_endpoints(
         ["127.0.0.1"], options=Options(capture=str(tmp_path / "no" / "own.pcapng")), machine=machine()

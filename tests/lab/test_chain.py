@@ -97,6 +97,7 @@ def test_trace_names_routers(chain: Chain) -> None:
         ("drop-port-hop4", ()),
         ("admin-prohibited-hop4", ()),
     ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
 def test_trace_names_the_hop(chain: Chain, name: str, arguments: tuple[str, ...]) -> None:
     scenario = next(s for s in SCENARIOS if s.name == name)

@@ -525,7 +525,7 @@ class Trace:
         """What could not be observed, a sentence each."""
         if not TELLS_SENDERS:
             return (_SILENT_SYSTEM,)
-        return () if may_send_raw() else (_NO_TTLS,)
+        return () if may_send_raw() else (NO_TTLS,)
 
 
 #: struct linger: on, for 0 seconds, so that closing sends a reset (socket(7)). Winsock has two shorts, others two ints.
@@ -575,7 +575,7 @@ def trace(
 
 
 _SILENT_SYSTEM = "this system does not tell which router an ICMP error came from"
-_NO_TTLS = "the TTLs of resets and SYN-ACKs were not seen: root (CAP_NET_RAW) adds them, and a check of the hop by them"
+NO_TTLS = "the TTLs of resets and SYN-ACKs were not seen: root (CAP_NET_RAW) adds them, and a check of the hop by them"
 
 
 def conclude(seen: TraceObservation, unsent: Failure | None = None) -> TraceObservation:

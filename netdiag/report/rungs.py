@@ -11,6 +11,8 @@ from netdiag.report.ladder import Ladder, Row, ladder
 from netdiag.report.page import Page
 from netdiag.report.styled import Text
 
+#: Pieces of evidence of one finding; a run's own capture brings one for each connection.
+_EVIDENCE = 8
 #: Two columns need room for a time and some words each.
 _SIDE_BY_SIDE_WIDTH = 64
 
@@ -21,7 +23,7 @@ def body(page: Page, report: Report) -> None:
     _ladder(page, ladder(report))
     _not_tested(page, report)
     shown = _packets_and_hops(page, report)
-    sections.findings(page, report)
+    sections.findings(page, report, None if page.layout.verbose else _EVIDENCE)
     sections.observed(page, report, shown)
     sections.bugs(page, report)
 

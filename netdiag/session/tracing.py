@@ -180,7 +180,7 @@ class Tracing:
     ) -> TraceObservation:
         from netdiag.probes import trace
 
-        return trace.trace(
+        seen = trace.trace(
             self._context.machine.net,
             address,
             kind,
@@ -196,6 +196,8 @@ class Tracing:
             server_name=server_name,
             proxy=self._route == "proxy",
         )
+        # What is not to be seen without rights, the run says of its own capture already.
+        return msgspec.structs.replace(seen, limits=tuple(limit for limit in seen.limits if limit != trace.NO_TTLS))
 
     def _step(self, address: Address, mode: TraceMode, parent: str | None) -> Step:
         return Step(f"trace.{self._route}.{address}.{mode}", parent, self._route)

@@ -26,7 +26,7 @@ help:
 	@echo "make test    every test; what the machine lacks is skipped, with its reason"
 	@echo "make lint    ruff, and mypy for Linux, Windows and macOS"
 	@echo "make format  let ruff rewrite the code"
-	@echo "make bench   speed and size, as ratios"
+	@echo "make bench   speed and size, as ratios; as root also who is blamed, rightly or wrongly"
 	@echo "make lock    write the list of finding ids that the tests compare the catalogue with"
 	@echo "make readme  run the examples of README.md, and write what they print into it"
 	@echo "make clean   remove the virtual environment and every cache"

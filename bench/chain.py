@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import queue
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,9 +14,10 @@ import msgspec
 
 from bench.table import Row, aligned
 from netdiag.model import Report
-from tests.lab.lab_chain import CLIENT, CLIENT_V6, SERVER, SERVER_V6, Chain, Setting
+from tests.lab.lab_chain import CLIENT, CLIENT_V6, SERVER, SERVER_V6, WITHOUT_RIGHTS, Chain, Setting
+from tests.lab.lab_chain_expect import Scenario
 from tests.lab.lab_chain_judging import Found, Mark, found, mark
-from tests.lab.lab_chain_scenarios import SCENARIOS, Scenario
+from tests.lab.lab_chain_scenarios import SCENARIOS
 from tests.lab.lab_device import inside
 
 #: The best of these counts: a neighbour on the machine can only add.
@@ -89,36 +89,57 @@ def _scenarios() -> Iterator[Row | str]:
     finally:
         for chain in chains:
             chain.close()
-    marks = Counter(marked for _, marked in results)
     yield _table(results)
-    for what, word in (
-        ("scenarios with a wrong accusation", "WRONG"),
-        ("scenarios with less than could be told", "missed"),
-    ):
-        yield Row(what=what, measured=marks[word], peer=len(results), peer_is="scenarios", unit="", limit=0)
+    for what, marks in (("", [r.mark for r in results]), (" without rights", [r.blind for r in results])):
+        yield _count(f"scenarios{what} with a wrong accusation", marks, "WRONG", limit=0)
+        yield _count(f"scenarios{what} that say less than could be told", marks, "missed", limit=None if what else 0)
 
 
-def _diagnosed(free: queue.SimpleQueue[Chain], scenario: Scenario) -> tuple[Found, Mark]:
+def _count(what: str, marks: list[Mark], counted: Mark, limit: float | None) -> Row:
+    return Row(what=what, measured=marks.count(counted), peer=len(marks), peer_is="scenarios", unit="", limit=limit)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What was found, how right that is, and how right it is where packets may not be seen."""
+
+    found: Found
+    mark: Mark
+    blind: Mark
+
+
+def _diagnosed(free: queue.SimpleQueue[Chain], scenario: Scenario) -> _Result:
     chain = free.get()
     try:
         with chain.applied(scenario.setting):
-            done = chain.netdiag(
-                "endpoint", scenario.target, "--format=json", f"--trust={chain.trust}", f"--timeout={TIMEOUT_S}"
-            )
+            seeing, blind = (_report(chain, scenario, prefix) for prefix in ((), WITHOUT_RIGHTS))
     finally:
         free.put(chain)
+    return _Result(seeing, mark(scenario.allowed, seeing), mark(scenario.allowed, blind))
+
+
+def _report(chain: Chain, scenario: Scenario, prefix: tuple[str, ...]) -> Found:
+    options = ("--format=json", f"--trust={chain.trust}", f"--timeout={TIMEOUT_S}")
+    done = chain.netdiag("endpoint", scenario.target, *options, prefix=prefix)
     try:
         report = _REPORT.decode(done.stdout)
     except msgspec.DecodeError:
         raise SystemExit(f"{scenario.name}: exit status {done.returncode}, no report\n{done.stderr}") from None
-    got = found(report, done.returncode)
-    return got, mark(scenario.allowed, got)
+    return found(report, done.returncode)
 
 
-def _table(results: list[tuple[Found, Mark]]) -> str:
-    cells = [("scenario", "what is wrong", "to blame, as found", "finding", "how sure", "")]
+def _table(results: list[_Result]) -> str:
+    cells = [("scenario", "what is wrong", "to blame, as found", "finding", "how sure", "", "without rights")]
     cells += [
-        (scenario.name, scenario.culprit, got.culprit, got.finding or "-", got.confidence or "-", marked)
-        for scenario, (got, marked) in zip(SCENARIOS, results, strict=True)
+        (
+            scenario.name,
+            scenario.culprit,
+            result.found.culprit,
+            result.found.finding or "-",
+            result.found.confidence or "-",
+            result.mark,
+            result.blind,
+        )
+        for scenario, result in zip(SCENARIOS, results, strict=True)
     ]
     return "\n".join(["", *aligned(cells), ""])

@@ -61,7 +61,7 @@ def why_no_lab() -> str:
     """The reason why the tests' lab of many namespaces cannot be built here; empty when it can."""
     if sys.platform != "linux":
         return f"network namespaces need Linux, this is {sys.platform}"
-    tools = ("ip", "nft", "nsenter", "unshare", "nginx", "traceroute")
+    tools = ("ip", "nft", "nsenter", "unshare", "nginx", "setpriv", "traceroute")
     absent = [tool for tool in tools if not shutil.which(tool, path=tool_path())]
     if absent:
         return f"not installed: {', '.join(absent)}"

@@ -34,7 +34,12 @@ CLIENT, CLIENT_V6 = "10.77.0.1", "fd77::1"
 SERVER, SERVER_V6 = "10.77.21.2", "fd77:21::2"
 NAME_SERVER = "10.77.0.2"
 NAME, NAME_V6 = "app.contoso.test", "app6.contoso.test"
-TOOLS = ("ip", "nft", "nsenter", "unshare", "nginx")
+#: Its certificate and all that comes with it fits in one packet; those of the others take three, as on the Internet.
+NAME_SMALL = "small.contoso.test"
+ADDRESSES = {NAME: SERVER, NAME_V6: SERVER_V6, NAME_SMALL: SERVER}
+TOOLS = ("ip", "nft", "nsenter", "unshare", "nginx", "setpriv")
+#: Runs a command that may do no more than the owner of its files.
+WITHOUT_RIGHTS = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all")
 #: Ports of the server's: nginx, and those of lab_chain_servers.
 HTTPS, CLOSED = 443, 9999
 
@@ -181,13 +186,15 @@ class Chain:
         root = lab_pki.authority("Contoso Lab Root", "Contoso Trust Services")
         issuing = lab_pki.authority("Contoso Lab Issuing CA", "Contoso Trust Services", root)
         lab_pki.write(self.folder, "root", root)
-        lab_pki.write(self.folder, "server", lab_pki.leaf((NAME, NAME_V6), issuing), issuing)
+        many = tuple(f"tenant-{number}.app.contoso.test" for number in range(60))
+        lab_pki.write(self.folder, "server", lab_pki.leaf((NAME, NAME_V6, *many), issuing), issuing)
+        lab_pki.write(self.folder, "small", lab_pki.leaf((NAME_SMALL,), issuing), issuing)
         (self.folder / "hosts").write_text("127.0.0.1 localhost\n::1 localhost ip6-localhost\n")
         (self.folder / "resolv.conf").write_text(f"nameserver {NAME_SERVER}\noptions timeout:1 attempts:2\n")
 
     def _start_nginx(self) -> None:
         conf = self.folder / "nginx.conf"
-        conf.write_text(lab_chain_servers.nginx_conf(self.folder, HTTPS))
+        conf.write_text(lab_chain_servers.nginx_conf(self.folder, HTTPS, NAME_SMALL))
         with (self.folder / "nginx.out").open("wb") as log:
             process = subprocess.Popen(
                 self.network.inside(SERVER_NODE, ["nginx", "-c", str(conf)]),
@@ -211,7 +218,7 @@ class Chain:
 
 def _zone() -> dict[tuple[str, str], str]:
     """Names and addresses, both ways."""
-    zone = {(NAME, "A"): SERVER, (NAME_V6, "AAAA"): SERVER_V6}
+    zone = {(name, "AAAA" if ":" in address else "A"): address for name, address in ADDRESSES.items()}
     named = {hop_address(hop, v6=v6): f"router{hop}.isp.test" for hop in range(1, ROUTERS + 1) for v6 in (False, True)}
     named |= {SERVER: NAME, SERVER_V6: NAME_V6}
     return zone | {(lab_chain_servers.reverse(address), "PTR"): f"{name}." for address, name in named.items()}

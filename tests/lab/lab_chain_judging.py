@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from netdiag.model import Finding, Report, Severity
-from tests.lab.lab_chain_scenarios import Expect
+from tests.lab.lab_chain_expect import Expect
 
 Mark = Literal["right", "cannot be told", "missed", "WRONG"]
 
@@ -23,6 +24,8 @@ class Found:
     exit_status: int
     summary: str
     accused: frozenset[str]
+    #: Findings of errors and warnings that are there more than once: one fault is one finding.
+    repeated: frozenset[str]
     internal_errors: tuple[str, ...]
     #: "almost certainly, 93 %", where the finding says how sure it is.
     confidence: str
@@ -38,6 +41,7 @@ def found(report: Report, exit_status: int) -> Found:
     """The facts of a report that matter here."""
     cause = next((f for f in report.findings if f.id == report.verdict.finding), None)
     culprit = cause.culprit if cause else None
+    ids = [f.id for f in report.findings if f.severity is not Severity.INFO]
     return Found(
         finding=report.verdict.finding,
         blame=report.verdict.blame,
@@ -46,6 +50,7 @@ def found(report: Report, exit_status: int) -> Found:
         exit_status=exit_status,
         summary=cause.summary if cause else "",
         accused=frozenset(f.blame for f in report.findings if f.severity is not Severity.INFO) - {"unknown"},
+        repeated=frozenset(identifier for identifier, count in Counter(ids).items() if count > 1),
         internal_errors=report.internal_errors,
         confidence=_confidence(cause),
     )
@@ -66,6 +71,7 @@ def differences(allowed: tuple[Expect, ...], got: Found) -> list[str]:
 def _from(expect: Expect, got: Found) -> list[str]:
     wanted_blames = {expect.blame, "unknown"} if expect.blame else {"unknown"}
     lines = [f"internal error: {error}" for error in got.internal_errors]
+    lines += [f"more than one {identifier}" for identifier in sorted(got.repeated)]
     lines += [f"{blame} is accused" for blame in sorted(got.accused - wanted_blames)]
     if got.exit_status != expect.exit_status:
         lines.append(f"exit status {got.exit_status}, not {expect.exit_status}")
@@ -86,8 +92,8 @@ def _from(expect: Expect, got: Found) -> list[str]:
 
 
 def mark(allowed: tuple[Expect, ...], got: Found) -> Mark:
-    """In a word. "missed": not as it should be, but nobody is accused who is innocent."""
-    if not differences(allowed, got):
+    """In a word. "missed": not as it should be, but no innocent is accused. To say it twice is no mistake here."""
+    if not differences(allowed, replace(got, repeated=frozenset())):
         return "cannot be told" if got.blame == "unknown" else "right"
     innocent = got.accused - {expect.blame for expect in allowed}
     hops = {hop for expect in allowed if expect.blame == got.blame for hop in expect.hops}

@@ -1,88 +1,20 @@
-"""What can go wrong in the chain, who is to blame for it, and what arrives at the client: data only.
+"""What can go wrong in the chain, who did it, what arrives at the client, and what must come out: data only.
 
-The true culprit is known, because it was put there. ``expect`` is what the evidence allows: where two senders cannot
-be told apart from the client, it says so (``unknown``), and nobody is accused. ``wire`` is what a plain TLS client
-receives: the TTLs of SYN-ACKs and resets, and ICMP errors. A packet of hop k has crossed k - 1 routers, one of the
-server's 21.
+``wire`` is what a plain TLS client receives: the TTLs of SYN-ACKs and resets, and ICMP errors. A packet of hop k has
+crossed k - 1 routers, one of the server's 21.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
 
-from tests.lab.lab_chain import CLIENT, CLIENT_V6, CLOSED, NAME, NAME_V6, SERVER, SERVER_V6, Setting, hop_address
-from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD
+from tests.lab.lab_chain import CLIENT, CLIENT_V6, CLOSED, NAME, NAME_SMALL, NAME_V6, SERVER, Setting, hop_address
+from tests.lab.lab_chain_expect import Expect, Scenario, healthy, hop, last_answer, server, this_machine, unknown
+from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD, CLOSE_AT_ONCE
 from tests.lab.lab_device import beside, drops_name, forges_icmp, inside, resets_name
 
 Stage = Literal["syn", "hello", "later"]
-
-
-@dataclass(frozen=True)
-class Expect:
-    """The verdict. ``hops``: any of these may be named as the culprit's, None for no hop.
-
-    ``address`` must be the culprit's where there is one hop to name; a device between two routers has none of its own.
-    ``says``: what the summary of the root cause must contain.
-    """
-
-    finding: str | None = None
-    blame: str | None = None
-    hops: tuple[int | None, ...] = (None,)
-    address: str = ""
-    exit_status: int = 0
-    says: str = ""
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One line of the table. ``culprit``: who did it, in words. ``expect``: the verdicts that the evidence allows."""
-
-    name: str
-    culprit: str
-    expect: Expect | tuple[Expect, ...]
-    wire: frozenset[str]
-    setting: Setting = field(default_factory=Setting)
-    target: str = NAME
-
-    @property
-    def allowed(self) -> tuple[Expect, ...]:
-        """Every verdict that is right."""
-        return self.expect if isinstance(self.expect, tuple) else (self.expect,)
-
-
-def healthy() -> Expect:
-    """Nobody is accused of anything."""
-    return Expect()
-
-
-def hop(
-    number: int, finding: str = "tcp.reset-by-path-device", *, address: str | None = None, v6: bool = False
-) -> Expect:
-    """The device at this hop."""
-    shown = hop_address(number, v6=v6) if address is None else address
-    return Expect(finding, "path-device", (number,), shown, 1)
-
-
-def server(finding: str = "tcp.reset-by-server", *, v6: bool = False) -> Expect:
-    """The server, whether or not its distance is said."""
-    return Expect(finding, "server", (None, 13, 22), SERVER_V6 if v6 else SERVER, 1)
-
-
-def unknown(finding: str = "tcp.reset-origin-unknown") -> Expect:
-    """It cannot be told, and nobody is accused."""
-    return Expect(finding, "unknown", exit_status=1)
-
-
-def last_answer(number: int) -> Expect:
-    """It cannot be told who is silent; the last hop that answered is named, and nobody accused."""
-    return Expect("tcp.no-reply", "unknown", exit_status=1, says=hop_address(number))
-
-
-def this_machine(finding: str) -> Expect:
-    """The client itself."""
-    return Expect(finding, "this-machine", exit_status=1)
 
 
 _MATCH: dict[Stage, str] = {
@@ -403,6 +335,37 @@ _SERVER = (
         _arrives(rst=43),
     ),
     _filtered(
+        "server-filter-resets-hello",
+        "the server's filter resets the ClientHello",
+        {"h22": _input(f"{_MATCH['hello']} reject with tcp reset")},
+        # As bare as a device's, and with the server's TTL.
+        (unknown(), server()),
+        _arrives(syn_ack=43, rst=43),
+    ),
+    Scenario(
+        "server-aborts-another-way-back",
+        "the server aborts after the ClientHello, and its resets take another way back",
+        # The TTL speaks for a device at hop 11; that only what reaches the server is reset, for the server.
+        (unknown(), server()),
+        _arrives(syn_ack=43, rst=54),
+        Setting(
+            {"h22": "chain output { type route hook output priority mangle; tcp flags & rst == rst meta mark set 1; }"},
+            commands=(
+                ("h22", "rule add fwmark 1 lookup 101", "rule del fwmark 1 lookup 101"),
+                ("h22", "route add 10.77.0.0/24 via 10.78.1.1 table 101", "route flush table 101"),
+            ),
+        ),
+        f"{NAME}:{ABORT}",
+    ),
+    Scenario(
+        "server-closes-at-once",
+        "the server accepts, closes, and resets what comes after",
+        (server(), unknown("tls.interrupted"), unknown()),
+        _arrives(syn_ack=107, rst=107),
+        Setting(ttls={"h22": 128}),
+        f"{NAME}:{CLOSE_AT_ONCE}",
+    ),
+    _filtered(
         "server-filter-port-unreachable",
         "the server's filter says that the port is unreachable",
         {"h22": _input("tcp dport 443 reject with icmp type port-unreachable")},
@@ -462,7 +425,8 @@ _ASYMMETRIC = (
     Scenario(
         "short-return-server-refuses",
         "the server: nobody listens",
-        server("tcp.refused"),
+        # The reset's TTL fits no hop's; that the server's ICMP errors have the same one decides.
+        (server("tcp.refused"), unknown("tcp.refused")),
         _arrives(rst=54),
         Setting(commands=_SHORT_RETURN),
         f"{NAME}:{CLOSED}",
@@ -526,6 +490,15 @@ _MTU = (
             ),
         ),
         NAME_V6,
+    ),
+    Scenario(
+        # Its answer would be one packet, and none is seen: a server that has nothing to say looks the same.
+        "mtu-from-server-hop5-one-packet",
+        "what the server sends beyond 1300 bytes vanishes at hop 5, without an ICMP error",
+        (unknown("tls.interrupted"), Expect("tcp.mtu-black-hole", "path-device", (None, 5, 6), "", 1)),
+        _arrives(syn_ack=43),
+        Setting({"h5": _NO_FRAG_NEEDED}, commands=_narrow("h5", "route replace 10.77.0.0/24 via 10.77.4.1")),
+        NAME_SMALL,
     ),
     Scenario(
         "mtu-to-server-hop5",

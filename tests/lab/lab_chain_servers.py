@@ -1,6 +1,6 @@
 """The servers of the chain, as threads: their sockets belong to the namespace that the caller is in.
 
-What each port of the server does with a connection: see ``PORTS``. Each function that starts one returns what stops it.
+Each function that starts one returns what stops it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,11 @@ def _abort_request(context: ssl.SSLContext) -> Handler:
     return handle
 
 
-ABORT_UNREAD, ABORT, ABORT_AT_ONCE, ABORT_REQUEST = 8441, 8442, 8443, 8444
+def _close_at_once(connection: socket.socket) -> None:
+    """Accepts, and closes: whatever comes then is reset."""
+
+
+ABORT_UNREAD, ABORT, ABORT_AT_ONCE, ABORT_REQUEST, CLOSE_AT_ONCE = range(8441, 8446)
 
 
 def start(folder: Path) -> list[Stop]:
@@ -67,6 +71,7 @@ def start(folder: Path) -> list[Stop]:
         ABORT: _abort,
         ABORT_AT_ONCE: _abort_at_once,
         ABORT_REQUEST: _abort_request(context),
+        CLOSE_AT_ONCE: _close_at_once,
     }
     return [_serve(port, handler) for port, handler in handlers.items()]
 
@@ -98,12 +103,18 @@ def accepts(address: str, port: int) -> bool:
     return True
 
 
-def nginx_conf(folder: Path, port: int) -> str:
-    """A web server for every name."""
-    listen = f"listen {port} ssl; listen [::]:{port} ssl;"
-    tls = f"ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;"
-    server = f'server {{ {listen} {tls} large_client_header_buffers 4 32k; location / {{ return 200 "hello\\n"; }} }}'
-    return http_conf(folder, "chain", server)
+def nginx_conf(folder: Path, port: int, small: str) -> str:
+    """A web server for every name, and one with the small certificate."""
+    servers = "\n".join(
+        f"server {{ listen {port} ssl; listen [::]:{port} ssl; server_name {name}; {_tls(folder, file)} }}"
+        for name, file in (("_", "server"), (small, "small"))
+    )
+    return http_conf(folder, "chain", servers)
+
+
+def _tls(folder: Path, file: str) -> str:
+    keys = f"ssl_certificate {folder}/{file}.pem; ssl_certificate_key {folder}/{file}.key;"
+    return f'{keys} large_client_header_buffers 4 32k; location / {{ return 200 "hello\\n"; }}'
 
 
 # --- names ----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from tests.lab.lab_chain import NAME, SERVER, SERVER_V6, Chain
+from tests.lab.lab_chain import ADDRESSES, NAME, Chain
 from tests.lab.lab_wire import packet_socket
 
 #: Longer than any round trip here, even where a lost packet was sent again.
@@ -28,7 +28,7 @@ def received(chain: Chain, target: str) -> frozenset[str]:
 def _ask(target: str) -> None:
     """Connect, shake hands, ask, and read; how far that gets is no matter."""
     url = urlsplit(target if "//" in target else f"//{target}")
-    address = SERVER if url.hostname == NAME else SERVER_V6
+    address = ADDRESSES[url.hostname or NAME]
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with (

@@ -58,10 +58,11 @@ class _Loop(threading.Thread):
         self._stop_sender.close()
 
     def run(self) -> None:
+        stopping = self._stop_receiver.fileno()
         while True:
             timeout = max(0.0, self._waiting[0][0] - time.monotonic()) if self._waiting else None
-            ready, _, _ = select.select([self._source, self._stop_receiver], [], [], timeout)
-            if self._stop_receiver in ready:
+            ready, _, _ = select.select([self._source, stopping], [], [], timeout)
+            if stopping in ready:
                 return
             if ready:
                 self._arrived(os.read(self._source, 65536))

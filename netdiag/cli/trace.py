@@ -21,12 +21,16 @@ from netdiag.model import Report, TraceHop, UsageError
 from netdiag.report import render
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from netdiag import TraceOptions
 
 _EPILOG = """\
 TARGET is HOST, HOST:PORT, an address, [v6]:PORT or a URL; the port defaults to 443. No rights are needed on Linux.
 The SYN itself is traced. What lets connections open and cuts them later is found with --hello or --send."""
 
+#: Often enough to seem live.
+_DRAWN_PER_SECOND = 8
 #: A first flight of any protocol is smaller.
 _MAX_PAYLOAD = 65_536
 
@@ -142,16 +146,27 @@ def _live(args: argparse.Namespace) -> Iterator[Callable[[TraceHop], None] | Non
         return
     from rich.console import Console
     from rich.live import Live
-    from rich.text import Text
 
     console = Console(stderr=True, no_color=args.no_color or bool(os.environ.get("NO_COLOR")), highlight=False)
-    lines: list[str] = []
-    with Live(Text(""), console=console, transient=True, auto_refresh=False) as live:
+    hops = _Hops()
+    # Drawn by a thread of its own, and not for each hop: drawing would delay the next, and so its time.
+    with Live(hops, console=console, transient=True, refresh_per_second=_DRAWN_PER_SECOND):
+        yield hops.lines.append
 
-        def reached(hop: TraceHop) -> None:
-            times = [f"{reply.rtt_ms:.1f} ms" for reply in hop.replies if reply.rtt_ms is not None]
-            said = ", ".join(hop.addresses) or ("*" if hop.answer == "none" else hop.answer)
-            lines.append(f"{hop.ttl:>3}  {said}  {'  '.join(times)}")
-            live.update(Text("\n".join(lines)), refresh=True)
 
-        yield reached
+class _Hops:
+    """The hops so far, as rich draws them."""
+
+    def __init__(self) -> None:
+        self.lines: list[TraceHop] = []
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        return Text("\n".join(_line(hop) for hop in tuple(self.lines)))
+
+
+def _line(hop: TraceHop) -> str:
+    times = [f"{reply.rtt_ms:.1f} ms" for reply in hop.replies if reply.rtt_ms is not None]
+    said = ", ".join(hop.addresses) or ("*" if hop.answer == "none" else hop.answer)
+    return f"{hop.ttl:>3}  {said}  {'  '.join(times)}"

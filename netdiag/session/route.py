@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -24,7 +25,8 @@ from netdiag.probes.tcp import Race
 from netdiag.probes.threads import bounded, spawn
 from netdiag.session.judgement import describe, judge
 from netdiag.session.log import Log
-from netdiag.session.options import DEFAULT_TIMEOUT_S, RUN_LIMIT_S
+from netdiag.session.options import DEFAULT_TIMEOUT_S, RUN_LIMIT_S, Options
+from netdiag.session.recording import start_recording
 from netdiag.session.target import is_address, parse_target
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Reverse lookups are for the reader's comfort.
 _NAMES_S = 2.0
+#: How often a wait looks whether it is still wanted.
+_TICK_S = 0.1
 #: The largest TTL there is, and how many probes of one TTL still make sense.
 MAX_TTL = 255
 MAX_QUERIES = 10
@@ -88,7 +92,10 @@ class _Run:
         self._target = target
         self._options = options
         self._machine = machine
+        self._race: Race | None = None
+        self._cancel = cancel
         self._deadline = Deadline(RUN_LIMIT_S, cancel)
+        self._recording = start_recording(Options(), machine, 1)
         self._reached = reached
         self._log = Log()
         self._ears: Ears | None = None
@@ -97,6 +104,7 @@ class _Run:
     def report(self) -> Report:
         """Everything about the way."""
         started, start = time.time(), time.monotonic()
+        self._machine = self._recording.watched(self._machine)
         try:
             address, origin = self._address()
             if address is not None:
@@ -109,7 +117,12 @@ class _Run:
         finally:
             if self._ears:
                 self._ears.close()
+            self._recording.close()
+        if self._cancel.is_set():
+            self._log.skip("tcp", "direct", "the run was interrupted")
         observations, not_run, errors = self._log.close()
+        if any(isinstance(o, TraceObservation) and o.outcome == "failed" for o in observations):
+            observations = self._recording.add(observations, started)
         return judge(
             self._target,
             command="trace",
@@ -167,14 +180,15 @@ class _Run:
         attempt = Step(f"tcp.direct.{address}", origin)
         connecting = spawn(lambda: self._connect(address, attempt))
         syn = self._probe(trace.Syn(), address, attempt.id, reached=self._reached)
+        naming = spawn(lambda: self._names(syn))
         traces = [syn]
         if syn.answer not in ("open", "unsent"):
             traces.append(self._probe(trace.Udp(), address, attempt.id))
         distance = next((o.distance for o in traces if o.answer == "open"), None)
         for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
-        traces[0] = msgspec.structs.replace(syn, names=self._names(traces))
-        connected = self._log.add(connecting.result())
+        traces[0] = msgspec.structs.replace(syn, names=naming.result())
+        connected = self._log.add(self._ended(connecting))
         if connected.failure and connected.failure.kind in ("unknown", "cancelled"):
             self._log.skip("tcp", "direct", connected.failure.detail)
         if self._options.hello and distance:
@@ -249,14 +263,24 @@ class _Run:
         """The attempt that an application makes, for what it comes to."""
         ends: list[tuple[TcpObservation, SocketStream | None]] = []
         deadline = self._deadline.within(self._options.timeout_s)
-        Race(self._machine.net, [(address, step)], deadline=deadline).run(lambda *end: ends.append(end))
+        self._race = Race(self._machine.net, [(address, step)], deadline=deadline)
+        self._race.run(lambda *end: ends.append(end))
         observation, stream = ends[0]
         if stream:
             stream.close()
         return observation
 
-    def _names(self, traces: list[TraceObservation]) -> tuple[tuple[str, str], ...]:
+    def _ended(self, connecting: Future[TcpObservation]) -> TcpObservation:
+        """How the attempt ended; an interruption ends it."""
+        while True:
+            try:
+                return connecting.result(_TICK_S)
+            except TimeoutError:
+                if self._cancel.is_set() and self._race:
+                    self._race.stop(interrupted=True)
+
+    def _names(self, syn: TraceObservation) -> tuple[tuple[str, str], ...]:
         if self._options.numeric:
             return ()
-        addresses = dict.fromkeys(a for o in traces for hop in o.hops for a in hop.addresses)
+        addresses = dict.fromkeys(address for hop in syn.hops for address in hop.addresses)
         return names_of(tuple(addresses), self._deadline.within(min(_NAMES_S, self._options.timeout_s)))

@@ -5,18 +5,25 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
 from netdiag import TraceOptions, trace_path
-from netdiag.model import TlsObservation, TraceHop, TraceObservation, UsageError
+from netdiag.model import TcpObservation, TlsObservation, TraceHop, TraceObservation, UsageError
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Net
+from netdiag.session import route
+from netdiag.session.recording import Recording
 
 V4, V6 = "127.0.0.1", "::1"
 QUICK = TraceOptions(numeric=True, timeout_s=2)
+
+
+@pytest.fixture(autouse=True)
+def no_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests as root would see packets, and others not."""
+    monkeypatch.setattr(route, "start_recording", lambda *_: Recording())
 
 
 @pytest.fixture(params=[V4, V6])
@@ -130,11 +137,10 @@ def test_a_name_without_an_address():
 def test_a_resolver_that_hangs_is_not_waited_for():
     gate = threading.Event()
     machine = Machine(net=Net(lookup=lambda _name: (gate.wait(30), ())[1]))
-    started = time.monotonic()
     report = trace_path("slow.test", options=TraceOptions(timeout_s=0.2), machine=machine)
+    assert not gate.is_set()
     gate.set()
     assert report.verdict.status == "inconclusive"
-    assert time.monotonic() - started < 20
 
 
 def test_cancelled_before_it_began(listener):
@@ -142,6 +148,16 @@ def test_cancelled_before_it_began(listener):
     cancel.set()
     report = trace_path(target(*listener), options=QUICK, cancel=cancel)
     assert not report.internal_errors
+
+
+def test_an_interruption_ends_the_attempt_as_well():
+    cancel = threading.Event()
+    black_hole = Machine(net=Net(translate=lambda _address: None))
+    threading.Timer(0.3, cancel.set).start()
+    report = trace_path("192.0.2.1:443", options=TraceOptions(numeric=True), machine=black_hole, cancel=cancel)
+    assert report.verdict.status == "inconclusive"
+    assert "interrupted" in report.verdict.summary
+    assert [o.outcome for o in report.observations if isinstance(o, TcpObservation)] == ["not-run"]
 
 
 def test_without_a_route():

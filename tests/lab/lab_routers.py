@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 
 from tests.lab.lab_topology import Link, Network, Topology, run
@@ -27,6 +28,8 @@ ROUTERS = (("10.9.1.1", "10.9.2.2", "10.9.3.2"), ("fd09:1::1", "fd09:2::2", "fd0
 
 #: Ports of the server, and what happens to packets to them. Nobody listens on REFUSED; r2 has a rule for the others.
 OPEN, REFUSED, DROPPED, PROHIBITED, RESETS, CUT, GREETS = 8443, 9, 81, 82, 83, 84, 25
+#: How long interfaces and neighbours may take to be ready.
+_READY_S = 15.0
 _FILTER = f"""
 table inet lab {{
   chain forward {{
@@ -82,6 +85,11 @@ class Routers:
         self.network.up()
         run(self.network.inside("r2", ["nft", "-f", "-"]), _FILTER)
         self.start("server", "serve")
+        with self.network.entered("client"):
+            end = time.monotonic() + _READY_S
+            while not all(_accepts(address) for address in SERVER):
+                if time.monotonic() > end:
+                    raise RuntimeError("the server cannot be reached")
 
     def close(self) -> None:
         """End what was started, delete the namespaces. Never raises."""
@@ -114,6 +122,15 @@ class Routers:
         return subprocess.run(
             self.network.inside("client", command), capture_output=True, text=True, timeout=90, cwd=ROOT, check=False
         )
+
+
+def _accepts(address: str) -> bool:
+    """Whether the server can be reached; which also lets all neighbours on the way find each other."""
+    try:
+        socket.create_connection((address, OPEN), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def serve() -> None:

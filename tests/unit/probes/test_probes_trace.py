@@ -427,7 +427,7 @@ def test_connections_are_not_left_half_open() -> None:
             received.read()
 
 
-@pytest.mark.parametrize(("allowed", "limits"), [(True, ()), (False, (trace._NO_TTLS,))])
+@pytest.mark.parametrize(("allowed", "limits"), [(True, ()), (False, (trace.NO_TTLS,))])
 def test_what_root_would_add(
     closed: Address, allowed: bool, limits: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Literal
 from tests.lab.lab_chain import CLIENT, CLIENT_V6, CLOSED, NAME, NAME_SMALL, NAME_V6, SERVER, Setting, hop_address
 from tests.lab.lab_chain_expect import Expect, Scenario, healthy, hop, last_answer, server, this_machine, unknown
 from tests.lab.lab_chain_servers import ABORT, ABORT_AT_ONCE, ABORT_REQUEST, ABORT_UNREAD, CLOSE_AT_ONCE
-from tests.lab.lab_device import beside, drops_name, forges_icmp, inside, resets_name
+from tests.lab.lab_device import beside, bystander, drops_name, forges_icmp, inside, resets_name
 
 Stage = Literal["syn", "hello", "later"]
 
@@ -95,6 +95,13 @@ _RESETS = (
     _reset("later", 4, starts=(128, 64), rst=61, syn_ack=107),
     _reset("later", 12, starts=(255, 64), rst=53, syn_ack=234),
     _reset("later", 21, starts=(128, 64), rst=44, syn_ack=107),
+    Scenario(
+        "reset-later-hop4-beside-another-program",
+        "hop 4 resets the request; another program resets connections of its own",
+        hop(4),
+        _arrives(syn_ack=43, rst=61),
+        Setting({"h4": _resets("later")}, devices=(bystander(SERVER, 443),)),
+    ),
     Scenario(
         "reset-at-once-hop7",
         "hop 7 resets what is open, before any data",
@@ -587,6 +594,7 @@ _HEALTHY = (
     _control("healthy-short-return", Setting(commands=_SHORT_RETURN), 54),
     _control("healthy-short-way", Setting(commands=_SHORT_WAY), 43),
     _control("healthy-slow", Setting(devices=(inside(16, _CLIENTS, delay_s=0.03),)), 43),
+    _control("healthy-beside-another-program", Setting(devices=(bystander(SERVER, 443),)), 43),
     _control("healthy-one-in-20-lost", Setting({"h7": _forward("tcp dport 443 numgen inc mod 20 == 7 drop")}), 43),
 )
 

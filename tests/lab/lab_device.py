@@ -191,6 +191,40 @@ def inside(router: int, client: tuple[str, ...], *, delay_s: float = 0.0, act: A
     return install
 
 
+class _Bystander(threading.Thread):
+    """Another program on the client, with connections of its own to the same port, which it aborts one by one."""
+
+    def __init__(self, network: Network, address: str, port: int) -> None:
+        super().__init__(daemon=True)
+        self._stopped = threading.Event()
+        with network.entered("h0"):
+            self._connections = [socket.create_connection((address, port), timeout=5) for _ in range(60)]
+
+    def stop(self) -> None:
+        """End the thread; what is left is closed."""
+        self._stopped.set()
+        self.join()
+        for connection in self._connections:
+            connection.close()
+
+    def run(self) -> None:
+        while self._connections and not self._stopped.wait(0.02):
+            connection = self._connections.pop()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close() resets
+            connection.close()
+
+
+def bystander(address: str, port: int) -> Install:
+    """A program on the client that has nothing to do with what is tested."""
+
+    def install(network: Network) -> Device:
+        program = _Bystander(network, address, port)
+        program.start()
+        return program
+
+    return install
+
+
 # --- what devices do ------------------------------------------------------------------------------------------------
 
 

@@ -59,6 +59,8 @@ _PATIENCE_RATIO = 10.0
 _LEAST_PATIENCE_S = 0.3
 #: How often a wait looks whether it is still wanted.
 _TICK_S = 0.1
+#: A connection stands for so long at least before data are sent.
+_LEAST_STAND_S = 0.01
 #: So many bytes of an answer are read at a time, and thrown away.
 _CHUNK = 65536
 #: A TTL that gets anywhere.
@@ -118,6 +120,8 @@ class Probe:
     #: Inside a connection: it is open, and the data were sent.
     opened: bool = False
     reply: TraceReply | None = None
+    #: Inside a connection that is open: when the data are to be sent.
+    due: float | None = None
     #: What the socket told, which packets may yet explain, and until when they are waited for.
     told: TraceReply | None = None
     until: float | None = None
@@ -204,7 +208,7 @@ class Syn:
         """Connected, refused, or an ICMP error."""
         assert probe.sock is not None
         number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if not number:
+        if not number or number in _RESET_OPEN:
             return probe.answered("open")
         return probe.answered(_end(number))
 
@@ -230,7 +234,7 @@ class Data:
         assert probe.sock is not None
         number = probe.sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if not probe.opened:
-            return probe.answered("unsent") if number else self._send(probe, probe.sock)
+            return self._still_opening(probe, probe.sock, number)
         # Time exceeded and every other ICMP error look alike here; ``Trace`` knows which TTLs cannot have died.
         if number:
             return probe.answered("hop" if number in _DIED else _end(number))
@@ -244,8 +248,27 @@ class Data:
         # A server that speaks first (SMTP, SSH) has not seen what was sent by then.
         return probe.answered("data") if all_acknowledged(probe.sock) else selectors.EVENT_READ
 
+    def _still_opening(self, probe: Probe, sock: socket.socket, number: int) -> TraceReply | int:
+        """Send once the connection has stood for a round trip: what ends it before does not react to the data."""
+        now, due = time.monotonic(), probe.due
+        if due is None:
+            if number:
+                return probe.answered("unsent")
+            probe.due = now + max(_LEAST_STAND_S, now - probe.sent)
+            return selectors.EVENT_READ
+        ended = "reset" if number else "closed"
+        try:
+            if sock.recv(_CHUNK):  # a server that speaks first
+                return selectors.EVENT_READ
+        except BlockingIOError:
+            return selectors.EVENT_READ if now < due else self._send(probe, sock)
+        except OSError:
+            ended = "reset"
+        probe.failure = Failure(kind="unknown", step="send", detail=f"{ended} before anything was sent")
+        return probe.answered("unsent")
+
     def _send(self, probe: Probe, sock: socket.socket) -> TraceReply | int:
-        probe.opened = True
+        probe.opened, probe.due = True, None
         ask_for_icmp(sock)
         set_ttl(sock, probe.ttl)
         probe.sent = time.monotonic()
@@ -330,6 +353,8 @@ class Udp:
         return probe.answered("data")
 
 
+#: A connection that was open, and reset before anybody looked: a SYN that is refused is ECONNREFUSED.
+_RESET_OPEN = frozenset({errno.ECONNRESET, 10054})
 #: What an error of a socket means for a probe, where no ICMP error explains it. Winsock has some codes of its own.
 _ENDS: dict[int, TraceAnswer] = {
     errno.ECONNREFUSED: "refused",
@@ -394,12 +419,19 @@ class Trace:
                 while self._more(selector):
                     for key, _ in selector.select(self._patience()):
                         self._ready(selector, key)
+                    for probe in self._due():
+                        self._happened(selector, probe)
                     self._give_up(selector)
                     self._tell()
             finally:
                 for probe in tuple(self._open):
                     self._close(selector, probe)
         return tuple(self._hop(ttl) for ttl in range(1, min(self._end, self._launched) + 1))
+
+    def _due(self) -> list[Probe]:
+        """Those whose data are to be sent now."""
+        now = time.monotonic()
+        return [probe for probe in self._open if probe.due is not None and probe.due <= now]
 
     def _begin(self, selector: selectors.BaseSelector) -> None:
         """Have the selector watch what is not a probe's socket."""
@@ -491,7 +523,7 @@ class Trace:
         return probe.sent + min(self.limits.wait_s, patience)
 
     def _patience(self) -> float:
-        waiting = [self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
+        waiting = [probe.due or self._expiry(probe) for probe in self._open if probe.ttl <= self._end]
         until = min(waiting, default=0.0) - time.monotonic()
         return max(0.0, min(until, self.deadline.remaining(), _TICK_S))
 

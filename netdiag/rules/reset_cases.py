@@ -19,7 +19,7 @@ from netdiag.model import (
     TlsObservation,
 )
 from netdiag.rules.alignment import aligned_with, moment, placed, told_already
-from netdiag.rules.captured import compared_flows
+from netdiag.rules.captured import compared_flows, flags
 from netdiag.rules.reset_evidence import Attribution, Origin, own
 from netdiag.rules.reset_trace import traced
 from netdiag.rules.seen import Seen
@@ -126,7 +126,7 @@ def _failed_by_flow(seen: Seen) -> dict[Flow, tuple[Observation, ...]]:
 
 def _harm(o: ResetObservation, origin: Origin, seen: Seen) -> Severity | None:
     """How bad it is; None where it is usual and harmless, or where something else is the reason."""
-    if o.fins:
+    if o.fins or _recovers(o):
         return None
     every = seen.derived(_failed_by_flow).get(o.flow, ()) if o.flow else ()
     if own(o) and not any(x.failure is not None and x.failure.kind in ("reset", "refused") for x in every):
@@ -144,6 +144,16 @@ def _harm(o: ResetObservation, origin: Origin, seen: Seen) -> Severity | None:
     if o.claimed == "client" and origin == "unknown":
         return Severity.WARNING if _unanswered(o) else Severity.INFO
     return Severity.ERROR if o.stage != "later_in_flow" or _under_way(o) else Severity.WARNING
+
+
+def _recovers(o: ResetObservation) -> bool:
+    """Whether it clears away an old connection with the same ports, which the server answered the SYN for.
+
+    A SYN that meets such a one is answered by an ACK of its own numbers, and that by a reset (RFC 9293 §3.5.1).
+    """
+    answer, reset = o.answers, o.resets[0]
+    stale = answer is not None and "ACK" in flags(answer) and "SYN" not in flags(answer) and reset.seq == answer.ack
+    return o.claimed == "client" and o.stage == "post_syn" and stale
 
 
 def _unanswered(o: ResetObservation) -> bool:

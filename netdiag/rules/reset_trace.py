@@ -39,7 +39,7 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
         return replace(judged, address=router(seen, o.flow.server, o.flow.server_port, hop))
     return replace(
         judged,
-        hop=found.hop or None,
+        hop=found.hop,
         address=found.address,
         name=found.name,
         proof=next(sign.words for sign in judged.signs if sign.name == "trace"),
@@ -69,7 +69,7 @@ def _turn(seen: Seen, o: ResetObservation) -> Turn | None:
 
 def _signs(o: ResetObservation, found: Turn, host_ttl: int | None) -> Iterator[Sign]:
     what = f"same {found.trace.payload or 'data'}" if found.trace.mode == "data" else "SYN"
-    if found.actor == "device":
+    if found.actor in ("device", "here"):
         yield Sign(name="trace", points_to="path-device", weight=0.97, words=_trace_words(found))
         return
     off = _off(o, found)
@@ -124,37 +124,41 @@ def _traced_failures(seen: Seen) -> Iterator[tuple[Observation, Turn]]:
 _RESETS = ("reset", "refused")
 
 
+def refused_here(seen: Seen, attempt: TcpObservation) -> bool:
+    """Whether the refusal comes from this machine or its first router, although the server is further away."""
+    found = turn(seen, attempt.address, attempt.port, "syn")
+    return found is not None and found.answer == "refused" and found.actor == "here"
+
+
 def _traced_hit(seen: Seen, o: Observation, found: Turn) -> Hit:
     name, trace = found.trace.server_name, found.trace
     what = f"the {trace.payload}" if trace.payload else "data"
     when = f"right after {what}" if trace.mode == "data" else "instead of an answer to the SYN"
     named = f", which named {name}" if name else ""
-    device = found.place if found.hop else "the security software of this machine, and its first router,"
     moment = utc(o.started + o.took_s)
     return Hit(
         summary=f"Connections to {seen.target.authority} are reset {when}{named}. The reset bears the server's "
         f"address, but a device on the path sent it: {_trace_words(found)}",
         blame="path-device",
-        remedy=f"Check {device} towards {trace.address}: find in its log, at {moment}, the rule that resets "
+        remedy=f"Check {found.place} towards {trace.address}: find in its log, at {moment}, the rule that resets "
         f"connections to port {trace.port}{f' that name {name}' if name else ''}, and have it allowed.",
         evidence=tuple(dict.fromkeys((o, *found.evidence))),
         culprit=found.culprit,
-        details=(*_limits(found), "The reset itself was not seen, so there is no TTL to compare"),
+        details=(_limit(found), "The reset itself was not seen, so there is no TTL to compare"),
     )
 
 
 def _trace_words(found: Turn) -> str:
     what = f"same {found.trace.payload or 'data'}" if found.trace.mode == "data" else "SYN"
-    before = f"with TTL {found.hop} it ended at {found.place}, " if found.hop else ""
     far = found.how_far or "the server is further away: its address is public, and that hop's is private"
-    return f"the {what} provokes the reset from TTL {found.arrived} on; {before}and {far}"
-
-
-def _limits(found: Turn) -> Iterator[str]:
     if not found.hop:
-        yield "The reset comes even for a packet that no router passes on: this machine or its first router sent it"
-        return
-    yield (
+        return f"the {what} provokes the reset even with a TTL that no router lets pass, and {far}"
+    before = f"with TTL {found.hop} it ended at {found.place}"
+    return f"the {what} provokes the reset from TTL {found.arrived} on; {before}, and {far}"
+
+
+def _limit(found: Turn) -> str:
+    return (
         f"{found.place[:1].upper()}{found.place[1:]} is the last where the packet's TTL can end; a device without "
         "addresses (a bridge, a transparent firewall) would stand between it and the next hop"
     )
@@ -176,9 +180,9 @@ def _off(o: ResetObservation, found: Turn) -> int:
 
 
 def _also(o: ResetObservation, found: Turn) -> Iterator[str]:
-    yield from _limits(found)
+    yield _limit(found)
     by_ttl = hop_number(o.resets[0].ttl)
-    if found.hop and by_ttl != found.hop:
+    if by_ttl != found.hop:
         yield (
             f"By its {ttl_word(o)} alone the sender would be the {ordinal(by_ttl)} hop: the way back is another, or "
             f"the {ttl_word(o)} is not an honest one"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from netdiag.model import Culprit, ResetObservation, Severity, authority
+from netdiag.model import Culprit, ResetObservation, Severity, TcpObservation, authority
 from netdiag.rules.captured import server_name, share
 from netdiag.rules.initial_ttl import (
     counted,
@@ -189,6 +189,23 @@ def origin_unknown(seen: Seen) -> Iterator[Hit]:
             severity=case.severity,
             details=case.judged.details,
         )
+    yield from _reset_at_once(seen)
+
+
+def _reset_at_once(seen: Seen) -> Iterator[Hit]:
+    """Probes that were connected for a moment, and whose packets were not to be seen."""
+    captured = {o.flow for o in seen.of(ResetObservation)}
+    for attempt in seen.effective(TcpObservation):
+        at_once = attempt.source == "probe" and attempt.failure is not None and attempt.failure.kind == "reset"
+        if at_once and attempt.flow not in captured:
+            yield Hit(
+                summary=f"Connections to {authority(attempt.address, attempt.port)} are reset as soon as they are "
+                "open, before any data; by whom, only packets would tell",
+                blame="unknown",
+                remedy=f"Run this again with the right to see packets (root); ask who runs {attempt.address}, and who "
+                f"runs the firewall, for their logs at {utc(attempt.started + attempt.took_s)}.",
+                evidence=(attempt,),
+            )
 
 
 _WHEN: dict[Literal["post_syn", "post_ack", "post_psh", "later_in_flow"], str] = {
@@ -252,7 +269,7 @@ def _why(case: Case) -> str:
 def _device(case: Case) -> str:
     hop, where = case.judged.hop, case.judged.where
     if hop is None:
-        return f"what stands {where}" if where else "the security software of this machine, and its first router,"
+        return f"what stands {where}"
     address = f" ({case.judged.address})" if case.judged.address else ""
     return f"the {ordinal(hop)} hop from {here(case.first)}{address}" + (f", {where}," if where else "")
 

@@ -16,7 +16,7 @@ from netdiag.rules.captured import (
 from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
-from netdiag.rules.reset_trace import refusal
+from netdiag.rules.reset_trace import refusal, refused_here
 from netdiag.rules.seen import Seen
 from netdiag.rules.traces import Turn, named, turn
 from netdiag.rules.words import few
@@ -143,7 +143,8 @@ def refused(seen: Seen) -> Iterator[Hit]:
     port are the ones you meant.
     """
     attempts = seen.derived(_Attempts)
-    every = attempts.failed("refused", "reset")
+    # A probe that meets ECONNRESET was connected, if only for a moment.
+    every = attempts.failed("refused", "reset") if seen.capture else attempts.failed("refused")
     here = attempts.kept_back(every)
     if here:
         yield Hit(
@@ -157,11 +158,13 @@ def refused(seen: Seen) -> Iterator[Hit]:
         )
     found = tuple(o for o in every if o not in here)
     if found:
-        judged = refusal(seen, found[0])
-        told = judged is None or judged.origin == "server"
+        judged, near = refusal(seen, found[0]), refused_here(seen, found[0])
+        told = not near and (judged is None or judged.origin == "server")
+        who = "" if told else "; the server itself, or a device directly in front of it"
+        if near:
+            who = "; the refusal comes from this machine itself or from its first router: no router passes the SYN on"
         yield Hit(
-            summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset)"
-            + ("" if told else "; the server itself, or a device directly in front of it")
+            summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset){who}"
             + attempts.although(found),
             blame="server" if told else "unknown",
             remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "

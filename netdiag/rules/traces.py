@@ -15,9 +15,9 @@ from netdiag.model import Culprit, TraceAnswer, TraceMode, TraceObservation
 from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.seen import Seen
 
-#: Who acts: somebody nearer than the server; the server or its last router, which a trace cannot tell apart; or it is
-#: not known how far away the server is.
-Actor = Literal["device", "at-server", "unknown"]
+#: Who acts: somebody nearer than the server; the server or its last router, which a trace cannot tell apart; this
+#: machine or its first router, since nothing even ended on the way; or it is not known how far away the server is.
+Actor = Literal["device", "at-server", "here", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +43,8 @@ class Turn:
     @property
     def actor(self) -> Actor:
         """Who can have brought about the change."""
+        if not self.hop and (_private(self.trace.address) is False if self.distance is None else self.distance > 1):
+            return "here"
         if self.distance is not None:
             return "device" if self.arrived < self.distance else "at-server"
         return "device" if self.server_is_further else "unknown"

@@ -61,7 +61,7 @@ def cases(seen: Seen, origin: Origin) -> Iterator[Case]:
 
 def _all_cases(seen: Seen) -> tuple[Case, ...]:
     """Every harmful or noteworthy reset, those alike together, the most frequent first."""
-    every = [o for o in seen.effective(ResetObservation) if o.resets and not told_already(seen, o)]
+    every = [o for o in seen.effective(ResetObservation) if o.resets and not _recovers(o) and not told_already(seen, o)]
     at = {o.id: moment(seen, o) for o in every}
     first_of: dict[object, float] = {}
     for o in every:
@@ -126,7 +126,7 @@ def _failed_by_flow(seen: Seen) -> dict[Flow, tuple[Observation, ...]]:
 
 def _harm(o: ResetObservation, origin: Origin, seen: Seen) -> Severity | None:
     """How bad it is; None where it is usual and harmless, or where something else is the reason."""
-    if o.fins or _recovers(o):
+    if o.fins:
         return None
     every = seen.derived(_failed_by_flow).get(o.flow, ()) if o.flow else ()
     if own(o) and not any(x.failure is not None and x.failure.kind in ("reset", "refused") for x in every):

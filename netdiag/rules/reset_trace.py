@@ -124,10 +124,14 @@ def _traced_failures(seen: Seen) -> Iterator[tuple[Observation, Turn]]:
 _RESETS = ("reset", "refused")
 
 
-def refused_here(seen: Seen, attempt: TcpObservation) -> bool:
-    """Whether the refusal comes from this machine or its first router, although the server is further away."""
+def doubtful_refusal(seen: Seen, attempt: TcpObservation) -> str:
+    """Who may have refused, as a clause, where a trace tells that it need not be the host; empty where none does."""
     found = turn(seen, attempt.address, attempt.port, "syn")
-    return found is not None and found.answer == "refused" and found.actor == "here"
+    if found is None or found.answer != "refused":
+        return ""
+    if found.actor == "here":
+        return "the refusal comes from this machine itself or from its first router, as no router passes the SYN on"
+    return f"the server itself, or {found.place} in front of it" if found.hop else ""
 
 
 def _traced_hit(seen: Seen, o: Observation, found: Turn) -> Hit:

@@ -16,7 +16,7 @@ from netdiag.rules.captured import (
 from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
-from netdiag.rules.reset_trace import refusal, refused_here
+from netdiag.rules.reset_trace import doubtful_refusal, refusal
 from netdiag.rules.seen import Seen
 from netdiag.rules.traces import Turn, named, turn
 from netdiag.rules.words import few
@@ -158,13 +158,11 @@ def refused(seen: Seen) -> Iterator[Hit]:
         )
     found = tuple(o for o in every if o not in here)
     if found:
-        judged, near = refusal(seen, found[0]), refused_here(seen, found[0])
-        told = not near and (judged is None or judged.origin == "server")
-        who = "" if told else "; the server itself, or a device directly in front of it"
-        if near:
-            who = "; the refusal comes from this machine itself or from its first router: no router passes the SYN on"
+        judged, doubt = refusal(seen, found[0]), doubtful_refusal(seen, found[0])
+        told = judged.origin == "server" if judged else not doubt
         yield Hit(
-            summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset){who}"
+            summary=f"{_named(found)} {'refuses' if _places(found) == 1 else 'refuse'} connections (reset)"
+            + (f"; {doubt}" if doubt and not told else "")
             + attempts.although(found),
             blame="server" if told else "unknown",
             remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "

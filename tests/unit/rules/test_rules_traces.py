@@ -129,14 +129,27 @@ def test_the_server_or_its_last_router_is_not_accused(kind):
     assert found == ("tls.interrupted", "unknown", None, "")
 
 
-def test_a_refusal_from_the_hosts_own_distance_is_the_hosts():
-    found = root(attempt("refused"), trace("syn", "refused", DISTANCE - 1), UDP)
-    assert found == ("tcp.refused", "server", None, SERVER)
+@pytest.mark.parametrize(("passed", "udp"), [(DISTANCE - 1, UDP), (4, trace("udp", "none", 4))])
+def test_without_packets_a_refusal_may_be_the_last_routers(passed, udp):
+    observations = (attempt("refused"), trace("syn", "refused", passed), udp)
+    assert root(*observations) == ("tcp.refused", "unknown", None, "")
+    assert f"the server itself, or the {passed}" in judged(*observations)[0].summary
 
 
-def test_a_refusal_is_the_hosts_where_nothing_tells_how_far_it_is():
-    found = root(attempt("refused"), trace("syn", "refused", 4), trace("udp", "none", 4))
-    assert found == ("tcp.refused", "server", None, SERVER)
+def test_a_refusal_is_the_hosts_where_no_router_lies_between_or_nothing_was_traced():
+    near = (trace("syn", "refused", 0), trace("udp", "refused", 0))
+    assert root(attempt("refused"), *near) == ("tcp.refused", "server", None, SERVER)
+    assert root(attempt("refused")) == ("tcp.refused", "server", None, SERVER)
+
+
+def test_a_refusal_before_the_first_router_is_no_servers():
+    observations = (attempt("refused"), trace("syn", "refused", 0), UDP)
+    assert root(*observations) == ("tcp.refused", "unknown", None, "")
+    assert "from this machine itself or from its first router" in judged(*observations)[0].summary
+
+
+def test_an_attempt_that_was_connected_for_a_moment_is_no_refusal():
+    assert root(attempt("reset"), OPEN) == ("tcp.reset-origin-unknown", "unknown", None, "")
 
 
 def test_a_public_server_does_not_stand_behind_a_private_router():

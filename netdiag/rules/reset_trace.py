@@ -127,7 +127,7 @@ _RESETS = ("reset", "refused")
 def doubtful_refusal(seen: Seen, attempt: TcpObservation) -> str:
     """Who may have refused, as a clause, where a trace tells that it need not be the host; empty where none does."""
     found = turn(seen, attempt.address, attempt.port, "syn")
-    if found is None or found.answer != "refused":
+    if found is None or found.answer != "refused" or found.by_icmp:
         return ""
     if found.actor == "here":
         return "the refusal comes from this machine itself or from its first router, as no router passes the SYN on"

@@ -50,6 +50,11 @@ class Turn:
         return "device" if self.server_is_further else "unknown"
 
     @property
+    def by_icmp(self) -> bool:
+        """An ICMP error brought it about, which has its sender's own address."""
+        return bool(self.trace.hops) and any(reply.icmp for reply in self.trace.hops[-1].replies)
+
+    @property
     def server_is_further(self) -> bool:
         """A public server does not stand right behind a router with a private address."""
         return _private(self.address) is True and _private(self.trace.address) is False

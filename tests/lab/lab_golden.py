@@ -24,6 +24,8 @@ from netdiag.model import (
     Segment,
     TcpObservation,
     TlsObservation,
+    TraceHop,
+    TraceObservation,
     WireObservation,
 )
 from netdiag.session import rejudge
@@ -43,17 +45,32 @@ NOON = 1780272000.0
 
 def record(name: str, report: Report, expect: Expect, folder: Path) -> None:
     """Write NAME.json and NAME.expect.json. ``folder`` is the lab's, whose name changes from run to run."""
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    text = msgspec.json.format(msgspec.json.encode(normalised(report)), indent=1).decode()
-    for pattern, replacement in ((re.escape(str(folder)), "/lab"), *_CHANGING):
-        text = re.sub(pattern, replacement, text)
-    (GOLDEN / f"{name}.json").write_text(text + "\n")
     wanted = {
         "status": expect.status,
         "finding": expect.finding,
         "blame": expect.blame,
         "ids": sorted(expect.ids),
     }
+    _write(name, report, wanted, folder)
+
+
+def record_as_found(name: str, report: Report, folder: Path) -> None:
+    """The same for a report that was found right by other means than a list of ids."""
+    wanted = {
+        "status": report.verdict.status,
+        "finding": report.verdict.finding,
+        "blame": report.verdict.blame,
+        "ids": sorted(finding.id for finding in report.findings),
+    }
+    _write(name, report, wanted, folder)
+
+
+def _write(name: str, report: Report, wanted: Mapping[str, object], folder: Path) -> None:
+    GOLDEN.mkdir(parents=True, exist_ok=True)
+    text = msgspec.json.format(msgspec.json.encode(normalised(report)), indent=1).decode()
+    for pattern, replacement in ((re.escape(str(folder)), "/lab"), *_CHANGING):
+        text = re.sub(pattern, replacement, text)
+    (GOLDEN / f"{name}.json").write_text(text + "\n")
     (GOLDEN / f"{name}.expect.json").write_text(json.dumps(wanted, indent=1) + "\n")
 
 
@@ -117,6 +134,17 @@ def _segments(value: object, began: float) -> object:
     return value
 
 
+def _hop(hop: TraceHop) -> TraceHop:
+    """Its replies without ports, and with one round trip for all: neither is the same in two runs."""
+    return msgspec.structs.replace(
+        hop,
+        replies=tuple(
+            msgspec.structs.replace(reply, flow=None, rtt_ms=None if reply.rtt_ms is None else 1.0)
+            for reply in hop.replies
+        ),
+    )
+
+
 def _observation(observation: AnyObservation, ports: Mapping[Flow, int], began: float) -> AnyObservation:
     flow = _port(observation.flow, ports)
     changed = msgspec.structs.replace(observation, started=NOON, took_s=_coarse(observation.took_s), flow=flow)
@@ -126,6 +154,8 @@ def _observation(observation: AnyObservation, ports: Mapping[Flow, int], began: 
     if isinstance(changed, WireObservation):
         unseen = tuple(_port(each, ports) for each in changed.unseen)
         return msgspec.structs.replace(changed, packets=_round(changed.packets), unseen=unseen)
+    if isinstance(changed, TraceObservation):
+        return msgspec.structs.replace(changed, hops=tuple(_hop(hop) for hop in changed.hops))
     if isinstance(changed, ConnectionObservation):
         row = msgspec.structs.replace(
             changed.connection, started=NOON, client_port=flow.client_port if flow else changed.connection.client_port

@@ -189,7 +189,7 @@ _TCP = (
     Scenario(
         "tcp-reject-with-reset",
         FRONTEND,
-        failed("tcp.refused", "server"),
+        failed("tcp.refused", "unknown"),  # for the same reason
         Setting(forward=f"{_to(FRONTEND)} reject with tcp reset"),
     ),
     Scenario("tcp-closed-port", "closed.contoso.test", failed("tcp.refused", "server")),

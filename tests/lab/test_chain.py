@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+import lab_golden
 import msgspec
 import pytest
 
@@ -56,12 +57,28 @@ def test_wire(chain: Chain, scenario: Scenario) -> None:
         assert received(chain, scenario.target) == scenario.wire
 
 
+#: Those whose observations are kept for the unit tests (--record): one of each kind.
+RECORDED = (
+    *("reset-hello-hop4-ttl-128-64", "reset-hello-hop21-ttl-64-64", "reset-syn-hop12-ttl-64-128"),
+    *("reset-later-hop4-ttl-128-64", "reset-hello-hop4-ttl-128-64-ipv6", "sni-reset-hop4", "sni-injected-hop4"),
+    *("copied-ttl-hello-hop4", "copied-ttl-hello-hop21", "drop-port-hop4", "drop-port-server", "drop-hello-hop12"),
+    *("admin-prohibited-hop4", "server-aborts", "server-aborts-at-once", "server-closed-port"),
+    *("short-return-server-refuses", "short-way-reset-hop3", "mtu-from-server-hop5", "client-drops", "client-resets"),
+)
+
+
 @pytest.mark.parametrize("scenario", EVERY)
-def test_scenario(chain: Chain, scenario: Scenario) -> None:
+def test_scenario(chain: Chain, scenario: Scenario, recording: bool) -> None:
     with chain.applied(scenario.setting):
         done = chain.netdiag("endpoint", scenario.target, "--format=json", *options(chain))
     report = decoded(done)
     assert differences(scenario.allowed, found(report, done.returncode)) == [], explain(report)
+    if recording and scenario.name in RECORDED:
+        lab_golden.record_as_found(f"path-{scenario.name}", report, chain.folder)
+
+
+def test_what_is_recorded_is_there() -> None:
+    assert set(RECORDED) <= {scenario.name for scenario in SCENARIOS}
 
 
 # --- a trace beside traceroute's ------------------------------------------------------------------------------------
@@ -122,7 +139,7 @@ def test_trace_names_the_hop(chain: Chain, name: str, arguments: tuple[str, ...]
 #: Traces need no rights, and they decide these.
 TRACED = (
     *("reset-hello-hop4-ttl-128-64", "reset-syn-hop12-ttl-64-128", "reset-later-hop4-ttl-128-64", "sni-reset-hop4"),
-    *("copied-ttl-hello-hop12", "drop-port-hop4", "drop-hello-hop12", "admin-prohibited-hop4", "server-closed-port"),
+    *("copied-ttl-hello-hop12", "drop-port-hop4", "drop-hello-hop12", "admin-prohibited-hop4"),
     *("short-way-reset-hop3", "client-prohibits", "healthy-64"),
 )
 #: Without packets to look at, these cannot be told, or not in full.
@@ -135,7 +152,7 @@ UNSEEN = (
         "mtu-from-server-hop5",
         "mtu-to-server-hop5",
     ),
-    *("client-drops", "client-resets", "quiet-everywhere-reset-hop4"),
+    *("client-drops", "client-resets", "server-closed-port", "quiet-everywhere-reset-hop4"),
 )
 
 

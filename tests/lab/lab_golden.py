@@ -122,7 +122,7 @@ def _port(flow: Flow | None, ports: Mapping[Flow, int]) -> Flow | None:
 
 
 def _segment(segment: Segment, began: float) -> Segment:
-    return msgspec.structs.replace(segment, at=NOON + round(segment.at - began, 3))
+    return msgspec.structs.replace(segment, at=NOON + round(segment.at - began, 6))
 
 
 def _segments(value: object, began: float) -> object:
@@ -164,7 +164,7 @@ def _observation(observation: AnyObservation, ports: Mapping[Flow, int], began: 
         return msgspec.structs.replace(changed, connection=row, segments=segments)
     if isinstance(changed, ResetObservation):
         facts = {name: _segments(getattr(changed, name), began) for name in changed.__struct_fields__}
-        return ResetObservation(**{**facts, "syns": tuple(NOON + round(at - began, 3) for at in changed.syns)})
+        return ResetObservation(**{**facts, "syns": tuple(NOON + round(at - began, 6) for at in changed.syns)})
     if isinstance(changed, TlsObservation):
         return msgspec.structs.replace(
             changed, bytes_sent=_round(changed.bytes_sent), bytes_received=_round(changed.bytes_received)

@@ -18,10 +18,14 @@ _LINE = re.compile(r"^\s*(\d+)\s+(?:\S+ \((?P<named>[^)]+)\)|(?P<plain>\S+))", r
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One trace: how long it took, and the address of each hop from the first on, empty where none answered."""
+    """One trace: how long the process took, and the address of each hop from the first on, empty where none answered.
+
+    ``alone`` is what the tracing took, without starting an interpreter and printing a report, where that is known.
+    """
 
     seconds: float
     addresses: tuple[str, ...]
+    alone: float | None = None
 
 
 def traceroute(host: str, port: str, *, numeric: bool) -> Trace:
@@ -36,7 +40,8 @@ def netdiag(host: str, port: str, *, numeric: bool) -> Trace:
     command = [sys.executable, "-m", "netdiag", "trace", target, *(["--numeric"] if numeric else []), "--format=json"]
     run = _worked(timed(command), command)
     trace = next(o for o in json.loads(run.output)["observations"] if o["type"] == "trace" and o["mode"] == "syn")
-    return Trace(seconds=run.seconds, addresses=tuple(_address(hop, trace["address"]) for hop in trace["hops"]))
+    addresses = tuple(_address(hop, trace["address"]) for hop in trace["hops"])
+    return Trace(seconds=run.seconds, addresses=addresses, alone=trace["took_s"])
 
 
 def _address(hop: dict[str, list[dict[str, str]]], target: str) -> str:

@@ -8,7 +8,6 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -86,8 +85,6 @@ def run(args: argparse.Namespace) -> int:
     if args.sni and not args.hello:
         raise UsageError("--sni names the server in a ClientHello: say --hello too")
     options = _options(args)
-    if format_ in ("text", "ticket"):  # the printer is loaded while the network is waited for
-        threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
     with Output(args.output, format_) as output:
         layout = layout_for(output, args)
         with _live(args) as reached, interruptible() as cancel:

@@ -123,7 +123,8 @@ class Race:
         assert attempt.socket is not None
         number = attempt.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if number:
-            icmp = queued_icmp_error(attempt.socket)
+            queued = queued_icmp_error(attempt.socket)
+            icmp = queued.error if queued else None
             failure = from_errno(number, "connect")
             if icmp and icmp.code in PROHIBITED_ICMP[icmp.version]:
                 failure = Failure(kind="prohibited", step="connect", detail=failure.detail)

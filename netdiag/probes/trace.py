@@ -40,9 +40,9 @@ from netdiag.model import (
     TraceReply,
 )
 from netdiag.probes.failure import PROHIBITED_ICMP, before_sending
-from netdiag.probes.icmp import TELLS_SENDERS, ask_for_icmp, queued_icmp_error
+from netdiag.probes.icmp import TELLS_SENDERS, Queued, ask_for_icmp, queued_icmp_error
 from netdiag.probes.net import Address, Deadline, Net, Step, Stopwatch, flow_to, may_send_raw
-from netdiag.probes.tcp import all_acknowledged
+from netdiag.probes.tcp import all_acknowledged, tcp_info
 from netdiag.probes.threads import spawn
 
 if TYPE_CHECKING:
@@ -111,11 +111,12 @@ class Limits:
 
 @dataclass(eq=False)
 class Probe:
-    """One probe under way. ``sent`` is on the monotonic clock; of data, the moment that these were sent."""
+    """One probe under way. ``sent`` is on the monotonic clock, ``sent_at`` on the wall's; of data, when these were."""
 
     ttl: int
     sock: socket.socket | None = None
     sent: float = 0.0
+    sent_at: float = 0.0
     flow: Flow | None = None
     #: Inside a connection: it is open, and the data were sent.
     opened: bool = False
@@ -130,7 +131,8 @@ class Probe:
 
     def answered(self, answer: TraceAnswer, *, heard: bool = True) -> TraceReply:
         """The reply that came just now; the ICMP error that is queued on the socket, if there is one, says more."""
-        icmp = queued_icmp_error(self.sock) if self.sock else None
+        queued = queued_icmp_error(self.sock) if self.sock else None
+        icmp = queued.error if queued else None
         if icmp and self.flow:
             answer = meaning(icmp, self.flow.server)
             if same_host(icmp.offender, self.flow.client) and not same_host(icmp.offender, self.flow.server):
@@ -138,10 +140,19 @@ class Probe:
         return TraceReply(
             answer=answer,
             address=icmp.offender if icmp else "",
-            rtt_ms=round((time.monotonic() - self.sent) * 1000, 3) if heard else None,
+            rtt_ms=self._rtt_ms(queued) if heard else None,
             icmp=icmp,
             flow=self.flow,
         )
+
+    def _rtt_ms(self, queued: Queued | None) -> float:
+        """By the kernel's clock where it tells: this program may have been busy with another probe meanwhile."""
+        took_s = time.monotonic() - self.sent
+        if queued and queued.at is not None and 0 <= queued.at - self.sent_at <= took_s:
+            took_s = queued.at - self.sent_at
+        elif self.sock and not self.opened and (info := tcp_info(self.sock)) and info.rtt_ms:
+            took_s = min(took_s, info.rtt_ms / 1000)
+        return round(took_s * 1000, 3)
 
 
 def meaning(icmp: IcmpError, host: str) -> TraceAnswer:
@@ -271,7 +282,7 @@ class Data:
         probe.opened, probe.due = True, None
         ask_for_icmp(sock)
         set_ttl(sock, probe.ttl)
-        probe.sent = time.monotonic()
+        probe.sent, probe.sent_at = time.monotonic(), time.time()
         try:
             sock.send(self._payload)
         except OSError as error:
@@ -458,7 +469,7 @@ class Trace:
         return sum(any(probe.reply for probe in probes) for probes in beyond) >= self.limits.silent_hops
 
     def _launch(self, selector: selectors.BaseSelector, ttl: int) -> None:
-        probe = Probe(ttl, sent=time.monotonic())
+        probe = Probe(ttl, sent=time.monotonic(), sent_at=time.time())
         self._probes[ttl].append(probe)
         self._launched = ttl
         try:

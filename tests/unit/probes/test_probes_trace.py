@@ -12,6 +12,7 @@ import pytest
 
 from netdiag.model import Flow, IcmpError, TraceAnswer, TraceHop, TraceMode, TraceObservation, TraceReply
 from netdiag.probes import trace
+from netdiag.probes.icmp import Queued
 from netdiag.probes.net import Address, Deadline, Net, Step
 from netdiag.probes.trace import Limits, Probe, Trace, conclude, meaning, same_host
 
@@ -101,7 +102,7 @@ def test_errors_that_this_machine_sends_itself(
     offender: str, type_: int, code: int, answer: str, kind: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     icmp = IcmpError(version=4, type=type_, code=code, offender=offender)
-    monkeypatch.setattr(trace, "queued_icmp_error", lambda sock: icmp)
+    monkeypatch.setattr(trace, "queued_icmp_error", lambda sock: Queued(icmp, None))
     with socket.socket() as sock:
         probe = Probe(1, sock, flow=Flow(client="10.0.0.2", client_port=1, server=HOST[4], server_port=2))
         assert probe.answered("unreachable").answer == answer

@@ -15,7 +15,7 @@ from netdiag.session.log import Log
 from netdiag.session.options import RUN_LIMIT_S, Options
 from netdiag.session.recording import Recording
 
-MAX_TRACED = 16
+MAX_TRACED = 8
 
 #: The rungs that a scheme has.
 _SCHEME_RUNGS: dict[str, tuple[Rung, ...]] = {

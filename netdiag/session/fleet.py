@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from netdiag.session.helper import Helper
 
 #: Targets under way at once. Each holds a handful of sockets and threads, so this bounds both.
-MAX_AT_ONCE = 100
+MAX_AT_ONCE = 160
+#: Files that one target holds at most, by the bench, and those that are open besides.
+_FILES_EACH, _FILES_BESIDES = 3, 32
 #: Fewer targets than these take less time than another process needs to start.
 MIN_SHARE = 50
 #: Each holds its own copy of the libraries, the trust stores and the reports: some 80 MB.
@@ -122,7 +125,7 @@ def diagnose_endpoints(
         return Run(context, command)
 
     shares = max(1, min(processes, MAX_PROCESSES, len(parsed) // MIN_SHARE))
-    fleet = _Fleet(len(parsed), start, cancel, max(1, (at_once or MAX_AT_ONCE) // shares))
+    fleet = _Fleet(len(parsed), start, cancel, max(1, (at_once or _affordable()) // shares))
     try:
         if shares > 1:
             if forked.possible():  # what is there before this process is copied need not be loaded in each
@@ -143,6 +146,18 @@ def diagnose_endpoints(
     finally:
         fleet.stop()
         recording.close()
+
+
+def _affordable() -> int:
+    """As many targets as this process may have files open for: macOS allows 256 unless told otherwise."""
+    if sys.platform == "win32":
+        return MAX_AT_ONCE
+    try:
+        import resource
+    except ImportError:
+        return MAX_AT_ONCE
+    soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return MAX_AT_ONCE if soft < 0 else max(1, min(MAX_AT_ONCE, (soft - _FILES_BESIDES) // _FILES_EACH))
 
 
 def _load_trust(options: Options, machine: Machine) -> Trust:

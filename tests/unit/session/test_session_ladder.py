@@ -220,3 +220,14 @@ def test_a_late_answer_is_dropped(world: World) -> None:
     )
     assert report.internal_errors == ()
     assert report.verdict.status == "inconclusive"
+
+
+@pytest.mark.parametrize(
+    ("files", "targets"), [(1024, fleet.MAX_AT_ONCE), (-1, fleet.MAX_AT_ONCE), (256, 74), (100, 22), (10, 1)]
+)
+def test_as_many_targets_at_once_as_files_may_be_open(
+    files: int, targets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="Windows bounds no files")
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (files, files))
+    assert fleet._affordable() == targets

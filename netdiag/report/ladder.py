@@ -18,6 +18,7 @@ from netdiag.model import (
     ChainObservation,
     ConnectionObservation,
     DnsObservation,
+    Finding,
     HttpsObservation,
     Observation,
     ProxyObservation,
@@ -129,15 +130,19 @@ def _mark(report: Report, rung: Rung, route: Route, failed: bool) -> Mark:
     severities = {
         finding.severity
         for finding in report.findings
-        if rung in {identifier.partition(".")[0] for identifier in (finding.id, *finding.folded)}
+        if rung in {identifier.partition(".")[0] for identifier in _of_rungs(finding)}
         and route in ({routes[e] for e in finding.evidence if e in routes} or {report.route})
         and (route == report.route or rung == "dns")
-        and not finding.id.startswith(_LATER)
     }
     if failed or Severity.ERROR in severities:
         weak = Severity.ERROR not in severities and Severity.WARNING in severities and rung == "chain"
         return "warning" if weak else "failed"
     return "warning" if Severity.WARNING in severities else "ok"
+
+
+def _of_rungs(finding: Finding) -> list[str]:
+    """The ids of the finding and of what it explains, as far as the rung of their stem has failed."""
+    return [identifier for identifier in (finding.id, *finding.folded) if not identifier.startswith(_LATER)]
 
 
 def _machine(here: Sequence[Observation]) -> _Shown:

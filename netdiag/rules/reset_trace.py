@@ -157,8 +157,7 @@ def _trace_words(found: Turn) -> str:
     far = found.how_far or "the server is further away: its address is public, and that hop's is private"
     if not found.hop:
         return f"the {what} provokes the reset even with a TTL that no router lets pass, and {far}"
-    before = f"with TTL {found.hop} it ended at {found.place}"
-    return f"the {what} provokes the reset from TTL {found.arrived} on; {before}, and {far}"
+    return f"the {what} provokes the reset from TTL {found.arrived} on; {found.last_seen}, and {far}"
 
 
 def _limit(found: Turn) -> str:

@@ -206,7 +206,7 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
     if found and not one_direction(seen):
         waited = max(o.took_s for o in found)
         resent = max((o.info.retransmits or 0 for o in found if o.info), default=0)
-        syns = syn_series(seen) or (f", {resent + 1} SYNs unanswered" if resent else "")
+        syns = (syn_series(seen) if seen.capture else "") or (f", {resent + 1} SYNs unanswered" if resent else "")
         path = _last_answers(seen, found)
         yield Hit(
             summary=f"{_named(found)} {'does' if _places(found) == 1 else 'do'} not answer at all "

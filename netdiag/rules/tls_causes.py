@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from netdiag.model import Culprit, HttpsObservation, Severity, TlsObservation, TraceObservation
+from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_cases import cases
 from netdiag.rules.seen import Seen
@@ -51,17 +52,25 @@ def sni_filtered(seen: Seen) -> Iterator[Hit]:
             continue  # one finding for all the handshakes that a capture shows
         asked = " and ".join(repr(o.server_name) if o.server_name else "no name" for o in answers)
         via_proxy = main.route == "proxy"
+        culprit = None if via_proxy else _who_cuts(seen, main)
         yield Hit(
             summary=f"Something cuts every TLS connection to {place(seen, main)} that names {main.server_name!r} "
             f"({how_cut(main)}); with {asked} the same address answers",
             blame="proxy" if via_proxy else "path-device",
-            remedy=f"Allow the name {main.server_name} in the URL filter of the "
-            f"{'proxy (or of a firewall behind it)' if via_proxy else 'firewall on the path'}; "
+            remedy=f"Allow the name {main.server_name} in the URL filter of "
+            f"{'the proxy (or of a firewall behind it)' if via_proxy else _filter(culprit)}; "
             "a rule for the address and port is not enough.",
             evidence=(*named, *(mains(seen) if seen.capture else ()), *answers, *_traces(seen, main)),
-            culprit=None if via_proxy else _who_cuts(seen, main),
+            culprit=culprit,
             details=_where(seen, main),
         )
+
+
+def _filter(culprit: Culprit | None) -> str:
+    """The device to look at, as far as it is known."""
+    if culprit is None or culprit.hop is None:
+        return "the firewall on the path"
+    return f"the {ordinal(culprit.hop)} hop{f' ({culprit.address})' if culprit.address else ''}"
 
 
 def _who_cuts(seen: Seen, main: TlsObservation) -> Culprit | None:

@@ -126,6 +126,5 @@ _TRACED: dict[FailureKind, TraceAnswer] = {"reset": "reset", "eof": "closed", "t
 def where_cut(found: Turn) -> str:
     """Where it is cut, as a clause."""
     ends = {"reset": "the reset comes", "closed": "the connection is closed"}.get(found.answer, "nothing comes back")
-    before = f"with TTL {found.hop} the ClientHello ends at {found.place}, " if found.hop else ""
     far = f", while {found.how_far}" if found.how_far else ""
-    return f"{before}with TTL {found.arrived} {ends}{far}"
+    return f"sent again {found.last_seen}, with TTL {found.arrived} {ends}{far}"

@@ -70,6 +70,12 @@ class Turn:
         return f"the {ordinal(self.hop)} hop{f' ({self.address})' if self.address else ''}"
 
     @property
+    def last_seen(self) -> str:
+        """What came of the probes with the TTL of that hop, as a clause: a router can keep silent about ended TTLs."""
+        told = any(hop.ttl == self.hop and hop.answer == "hop" for hop in self.trace.hops)
+        return f"with TTL {self.hop} it ended at {self.place}" if told else f"with TTL {self.hop} nothing came back"
+
+    @property
     def evidence(self) -> tuple[TraceObservation, ...]:
         """The traces that this rests on."""
         shown_by = () if self.shown_by in (None, self.trace) else (self.shown_by,)

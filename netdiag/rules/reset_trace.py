@@ -48,7 +48,23 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
 
 
 def _weighed(seen: Seen, o: ResetObservation, found: Turn | None) -> tuple[Sign, ...]:
-    return tuple(_signs(o, found, host_ttl(seen, found.trace.address))) if found else ()
+    signs = tuple(_signs(o, found, host_ttl(seen, found.trace.address))) if found else ()
+    return (*signs, *_other_names(seen, o))
+
+
+def _other_names(seen: Seen, o: ResetObservation) -> Iterator[Sign]:
+    """The same address with another name, or none: servers answer names that are not theirs, filters cut some names.
+
+    Benign: a front end that resets connections for names that it does not know.
+    """
+    if seen.capture or o.flow is None or not o.server_name or o.stage != "post_psh" or o.claimed != "server":
+        return
+    same = [t for t in seen.effective(TlsObservation) if t.address == o.flow.server and t.outcome == "ok"]
+    answered = [t.server_name for t in same if t.purpose in ("other-name", "no-name")]
+    if answered:
+        asked = " and ".join(f"the name {name}" if name else "no name" for name in answered)
+        words = f"with {asked} the same address completes the handshake"
+        yield Sign(name="other-name", points_to="path-device", weight=0.65, words=words)
 
 
 def refusal(seen: Seen, attempt: TcpObservation) -> Attribution | None:

@@ -291,6 +291,18 @@ def test_the_last_router_against_the_server(ttl, server_ttl, expected):
     assert weighed(captured(ttl, server_ttl), *AT_SERVER)[0] == expected
 
 
+def test_another_name_that_is_answered_speaks_for_a_filter():
+    def by_other_name(*more: Observation) -> list[str]:
+        seen = Seen(Target(host="x"), "direct", (HONEST, *more))
+        return [sign.points_to for sign in traced(seen, HONEST).signs if sign.name == "other-name"]
+
+    other = msgspec.structs.replace(shaken("reset", "other-name", "www.example.com"), outcome="ok", failure=None)
+    assert by_other_name(other) == ["path-device"]
+    assert by_other_name(shaken("reset", "other-name", "www.example.com")) == []
+    assert by_other_name(msgspec.structs.replace(other, address="192.0.2.1")) == []
+    assert by_other_name(msgspec.structs.replace(other, purpose="main")) == []
+
+
 def refusal(ttl: int) -> ResetObservation:
     talk = Talk(client_ttl=64).send(0, "client", "SYN")
     talk.send(40, "server", "RST,ACK", ttl=ttl, ip_id=0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Literal
@@ -22,7 +22,7 @@ from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, SocketStream, Step
 from netdiag.probes.reverse import names_of
 from netdiag.probes.tcp import Race
-from netdiag.probes.threads import bounded, spawn, spawn_into
+from netdiag.probes.threads import bounded, spawn
 from netdiag.session.judgement import describe, judge
 from netdiag.session.log import Log
 from netdiag.session.options import DEFAULT_TIMEOUT_S, RUN_LIMIT_S, Options
@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 
 #: Reverse lookups are for the reader's comfort.
 _NAMES_S = 2.0
-#: A near network has answered everything by then.
+#: A near network has answered everything by then; what is loaded before would only delay the trace.
 _BUSY_S = 0.02
+#: The attempt itself goes first: the probes that get farther than the server fill its queue (listen(2)).
+_HEAD_START_S = 0.005
 #: How often a wait looks whether it is still wanted.
 _TICK_S = 0.1
 #: The largest TTL there is, and how many probes of one TTL still make sense.
@@ -179,12 +181,12 @@ class _Run:
 
     def _trace(self, address: Address, origin: str | None) -> None:
         attempt = Step(f"tcp.direct.{address}", origin)
-        connecting = _Later(lambda: self._connect(address, attempt))
-        meanwhile = threading.Timer(_BUSY_S, self._meanwhile, (connecting,))
+        connecting = spawn(lambda: self._connect(address, attempt))
+        wait((connecting,), _HEAD_START_S)
+        meanwhile = threading.Timer(_BUSY_S, import_module, ("netdiag.rules.catalogue",))
         meanwhile.daemon = True
         meanwhile.start()
         syn = self._probe(trace.Syn(), address, attempt.id, reached=self._reached)
-        connecting.begin()
         naming = spawn(lambda: self._names(syn))
         traces = [syn]
         if syn.answer not in ("open", "unsent"):
@@ -193,7 +195,7 @@ class _Run:
         for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
         traces[0] = msgspec.structs.replace(syn, names=naming.result())
-        connected = self._log.add(self._ended(connecting.result))
+        connected = self._log.add(self._ended(connecting))
         if connected.failure and connected.failure.kind in ("unknown", "cancelled"):
             self._log.skip("tcp", "direct", connected.failure.detail)
         if self._options.hello and distance:
@@ -275,12 +277,6 @@ class _Run:
             stream.close()
         return observation
 
-    @staticmethod
-    def _meanwhile(connecting: _Later) -> None:
-        """What is done beside the trace once the network lets us wait; before, it would only delay the trace."""
-        connecting.begin()
-        import_module("netdiag.rules.catalogue")
-
     def _ended(self, connecting: Future[TcpObservation]) -> TcpObservation:
         """How the attempt ended; an interruption ends it."""
         while True:
@@ -295,17 +291,3 @@ class _Run:
             return ()
         addresses = dict.fromkeys(address for hop in syn.hops for address in hop.addresses)
         return names_of(tuple(addresses), self._deadline.within(min(_NAMES_S, self._options.timeout_s)))
-
-
-class _Later:
-    """Work that is begun by whoever comes first."""
-
-    def __init__(self, work: Callable[[], TcpObservation]) -> None:
-        self._work = work
-        self._begun = threading.Lock()
-        self.result: Future[TcpObservation] = Future()
-
-    def begin(self) -> None:
-        """Begin, unless somebody has."""
-        if self._begun.acquire(blocking=False):
-            spawn_into(self._work, self.result)

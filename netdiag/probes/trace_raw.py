@@ -28,9 +28,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from netdiag.model import Flow, IcmpError, TraceAnswer, TraceMode, TraceReply
-from netdiag.probes import trace
+from netdiag.probes import trace_probes
 from netdiag.probes.net import Address, Deadline, Net, may_send_raw, raw_socket, reserved_port
-from netdiag.probes.trace import Kind, Probe, Trace, meaning, same_host
+from netdiag.probes.trace import Trace
+from netdiag.probes.trace_probes import Kind, Probe, meaning, same_host
 from netdiag.wire import headers
 from netdiag.wire.headers import Error, Segment
 
@@ -261,7 +262,7 @@ def listen(net: Net, address: Address) -> Ears:
     """Ears for a trace to ``address``. Raises ``UnavailableError``; ``OSError`` where there is no way there."""
     if not _privileged():
         raise UnavailableError(_NO_RIGHT.get(sys.platform, _NO_RIGHT_ELSEWHERE))
-    with net.udp(Address(address.host, trace.UDP_PORT)) as probe:
+    with net.udp(Address(address.host, trace_probes.UDP_PORT)) as probe:
         source = str(probe.getsockname()[0]).partition("%")[0]
     ears = Ears(source, address.host)
     try:
@@ -368,7 +369,7 @@ class RawUdp:
         from scapy.layers.inet import UDP
         from scapy.packet import Raw
 
-        to = Address(address.host, trace.UDP_PORT + probe.ttl)
+        to = Address(address.host, trace_probes.UDP_PORT + probe.ttl)
         probe.sock = reserved_port(socket.SOCK_DGRAM, self._ears.source)
         port = int(probe.sock.getsockname()[1])
         datagram = UDP(sport=port, dport=to.port) / Raw(secrets.token_bytes(_UDP_PAYLOAD))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from netdiag.model import Report, Target, TcpObservation, TraceHop, TraceObservation, UsageError
-from netdiag.probes import names, trace
+from netdiag.probes import names, trace, trace_probes
 from netdiag.probes.icmp import TELLS_SENDERS
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Deadline, SocketStream, Step
@@ -186,11 +186,11 @@ class _Run:
         meanwhile = threading.Timer(_BUSY_S, import_module, ("netdiag.rules.catalogue",))
         meanwhile.daemon = True
         meanwhile.start()
-        syn = self._probe(trace.Syn(), address, attempt.id, reached=self._reached)
+        syn = self._probe(trace_probes.Syn(), address, attempt.id, reached=self._reached)
         naming = spawn(lambda: self._names(syn))
         traces = [syn]
         if syn.answer not in ("open", "unsent"):
-            traces.append(self._probe(trace.Udp(), address, attempt.id))
+            traces.append(self._probe(trace_probes.Udp(), address, attempt.id))
         distance = next((o.distance for o in traces if o.answer == "open"), None)
         for kind, name in self._contents() if distance else ():
             traces.append(self._probe(kind, address, attempt.id, distance=distance, server_name=name))
@@ -226,21 +226,21 @@ class _Run:
         """The server's name in a ClientHello."""
         return self._options.server_name or ("" if is_address(self._target.host) else self._target.host)
 
-    def _contents(self) -> list[tuple[trace.Data, str]]:
+    def _contents(self) -> list[tuple[trace_probes.Data, str]]:
         """What is to be sent inside a connection, with the server's name in it."""
-        found: list[tuple[trace.Data, str]] = []
+        found: list[tuple[trace_probes.Data, str]] = []
         if self._options.hello:
             from netdiag.probes import tls
 
-            found.append((trace.Data(tls.client_hello(self._name), "ClientHello"), self._name))
+            found.append((trace_probes.Data(tls.client_hello(self._name), "ClientHello"), self._name))
         if self._options.payload:
             size = len(self._options.payload)
-            found.append((trace.Data(self._options.payload, f"{size:,} byte{'s' if size > 1 else ''}"), ""))
+            found.append((trace_probes.Data(self._options.payload, f"{size:,} byte{'s' if size > 1 else ''}"), ""))
         return found
 
     def _probe(
         self,
-        kind: trace.Kind,
+        kind: trace_probes.Kind,
         address: Address,
         parent: str,
         *,

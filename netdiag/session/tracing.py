@@ -30,7 +30,7 @@ from netdiag.probes.threads import spawn
 from netdiag.session.context import MAX_TRACED, Context
 
 if TYPE_CHECKING:  # most runs trace nothing
-    from netdiag.probes import trace
+    from netdiag.probes import trace_probes
 
 #: Ends of an attempt that something on the way can have brought about.
 TRACEABLE: frozenset[FailureKind] = frozenset({"timeout", "refused", "reset", "eof", "unreachable", "prohibited"})
@@ -77,14 +77,14 @@ class Tracing:
 
     def fetch(self, seen: HttpsObservation, address: Address) -> None:
         """Trace an HTTP request after a fetch that was cut off, on a connection of this run's own."""
-        from netdiag.probes import trace
+        from netdiag.probes import trace_probes
 
         target = self._context.target
         if not (seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct" and not seen.redirects):
             return
         request = f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n\r\n".encode()
         if target.scheme == "http":
-            self._content(address, seen.parent, lambda: trace.Data(request, "HTTP request"))
+            self._content(address, seen.parent, lambda: trace_probes.Data(request, "HTTP request"))
             return
 
         def opener() -> tuple[socket.socket, bytes]:
@@ -108,7 +108,7 @@ class Tracing:
             return stream.socket, secured.sealed(request)
 
         self._content(
-            address, seen.parent, lambda: trace.Prepared(opener, "HTTP request in TLS", ahead=_CONTENT_WINDOW)
+            address, seen.parent, lambda: trace_probes.Prepared(opener, "HTTP request in TLS", ahead=_CONTENT_WINDOW)
         )
 
     def path(self, address: Address, parent: str | None) -> None:
@@ -129,7 +129,9 @@ class Tracing:
                 )
             )
 
-    def _content(self, address: Address, parent: str | None, kind: Callable[[], trace.Data], name: str = "") -> None:
+    def _content(
+        self, address: Address, parent: str | None, kind: Callable[[], trace_probes.Data], name: str = ""
+    ) -> None:
         """How far data get inside a connection, and what they provoke. ``name``: the server's in them."""
         if address in self._contents or not self.possible(address):
             return
@@ -152,15 +154,15 @@ class Tracing:
         self._paths, self._contents = {}, {}
 
     def _trace_path(self, address: Address, parent: str | None) -> tuple[TraceObservation, ...]:
-        from netdiag.probes import trace
+        from netdiag.probes import trace_probes
 
-        syn = self._trace(trace.Syn(), address, parent)
+        syn = self._trace(trace_probes.Syn(), address, parent)
         if syn.answer == "open" or syn.answer == "unsent":
             return self._named(syn)
-        return self._named(syn, self._trace(trace.Udp(), address, parent))
+        return self._named(syn, self._trace(trace_probes.Udp(), address, parent))
 
     def _trace_content(
-        self, address: Address, parent: str | None, make: Callable[[], trace.Data], name: str
+        self, address: Address, parent: str | None, make: Callable[[], trace_probes.Data], name: str
     ) -> tuple[TraceObservation, ...]:
         distance = next((o.distance for o in self._paths[address].result() if o.answer == "open"), None)
         kind = make()
@@ -171,7 +173,7 @@ class Tracing:
 
     def _trace(
         self,
-        kind: trace.Kind,
+        kind: trace_probes.Kind,
         address: Address,
         parent: str | None,
         *,
@@ -212,10 +214,10 @@ class Tracing:
         return (msgspec.structs.replace(traces[0], names=names), *traces[1:])
 
 
-def _hello(name: str) -> trace.Data:
-    from netdiag.probes import tls, trace
+def _hello(name: str) -> trace_probes.Data:
+    from netdiag.probes import tls, trace_probes
 
-    return trace.Data(tls.client_hello(name), "ClientHello")
+    return trace_probes.Data(tls.client_hello(name), "ClientHello")
 
 
 def _local(host: str) -> bool:

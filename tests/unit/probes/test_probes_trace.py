@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from netdiag.model import Flow, IcmpError, TraceAnswer, TraceHop, TraceMode, TraceObservation, TraceReply
-from netdiag.probes import trace
+from netdiag.probes import trace, trace_probes
 from netdiag.probes.icmp import Queued
 from netdiag.probes.net import Address, Deadline, Net, Step
-from netdiag.probes.trace import Limits, Probe, Trace, conclude, meaning, same_host
+from netdiag.probes.trace import Limits, Trace, conclude
+from netdiag.probes.trace_probes import Probe, meaning, same_host
 
 HOST = {4: "198.51.100.9", 6: "2001:db8:9::9"}
 
@@ -84,10 +85,10 @@ def test_same_host(one: str, other: str, same: bool) -> None:
     ],
 )
 def test_errors_by_system(number: int, told: str, not_told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace, "TELLS_SENDERS", True)
-    assert trace._end(number) == told
-    monkeypatch.setattr(trace, "TELLS_SENDERS", False)
-    assert trace._end(number) == not_told
+    monkeypatch.setattr(trace_probes, "TELLS_SENDERS", True)
+    assert trace_probes._end(number) == told
+    monkeypatch.setattr(trace_probes, "TELLS_SENDERS", False)
+    assert trace_probes._end(number) == not_told
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_errors_that_this_machine_sends_itself(
     offender: str, type_: int, code: int, answer: str, kind: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     icmp = IcmpError(version=4, type=type_, code=code, offender=offender)
-    monkeypatch.setattr(trace, "queued_icmp_error", lambda sock: Queued(icmp, None))
+    monkeypatch.setattr(trace_probes, "queued_icmp_error", lambda sock: Queued(icmp, None))
     with socket.socket() as sock:
         probe = Probe(1, sock, flow=Flow(client="10.0.0.2", client_port=1, server=HOST[4], server_port=2))
         assert probe.answered("unreachable").answer == answer
@@ -274,7 +275,7 @@ def test_patience() -> None:
 
 
 def test_a_connection_may_take_a_second_syn() -> None:
-    data = trace.Data(b"x", "1 byte")
+    data = trace_probes.Data(b"x", "1 byte")
     run = Trace(Net(), Address(HOST[4], 443), data, Deadline(20), Limits(wait_s=1.5, max_ttl=9))
     run._ended(Probe(5), TraceReply(answer="hop", rtt_ms=1.0))
     assert run._expiry(Probe(2, sent=100.0)) == 101.5
@@ -324,7 +325,7 @@ def closed(host: str) -> Address:
         return Address(host, server.getsockname()[1])
 
 
-def traced(address: Address, kind: trace.Kind, **limits: object) -> TraceObservation:
+def traced(address: Address, kind: trace_probes.Kind, **limits: object) -> TraceObservation:
     return trace.trace(
         Net(), address, kind, Step("trace"), deadline=Deadline(20), limits=Limits(**{"max_ttl": 3, **limits})
     )
@@ -332,7 +333,7 @@ def traced(address: Address, kind: trace.Kind, **limits: object) -> TraceObserva
 
 def test_open(host: str) -> None:
     with socket.create_server((host, 0), family=family(host)) as server:
-        seen = traced(Address(host, server.getsockname()[1]), trace.Syn())
+        seen = traced(Address(host, server.getsockname()[1]), trace_probes.Syn())
     assert (seen.answer, seen.distance, seen.outcome, seen.method) == ("open", 1, "ok", "sockets")
     (reply,) = seen.hops[0].replies
     assert reply.flow is not None
@@ -341,14 +342,14 @@ def test_open(host: str) -> None:
 
 
 def test_refused(closed: Address) -> None:
-    seen = traced(closed, trace.Syn())
+    seen = traced(closed, trace_probes.Syn())
     assert (seen.answer, seen.distance) == ("refused", 1)
     assert seen.failure is not None
     assert (seen.failure.kind, seen.failure.step) == ("refused", "trace")
 
 
 def test_the_host_refuses_a_datagram(closed: Address) -> None:
-    seen = traced(closed, trace.Udp())
+    seen = traced(closed, trace_probes.Udp())
     assert (seen.mode, seen.answer, seen.distance, seen.outcome) == ("udp", "refused", 1, "ok")
     if trace.TELLS_SENDERS:
         (reply,) = seen.hops[0].replies
@@ -361,11 +362,11 @@ def test_the_host_refuses_a_datagram(closed: Address) -> None:
 
 
 def test_an_address_in_other_words() -> None:
-    assert traced(Address("0:0::0:1", 1), trace.Udp()).answer == "refused"
+    assert traced(Address("0:0::0:1", 1), trace_probes.Udp()).answer == "refused"
 
 
 def test_no_such_interface() -> None:
-    seen = traced(Address("::1%nope", 1), trace.Syn())
+    seen = traced(Address("::1%nope", 1), trace_probes.Syn())
     assert (seen.answer, [hop.answer for hop in seen.hops]) == ("unsent", ["unsent"])
     assert seen.failure is not None
     assert (seen.failure.kind, seen.failure.detail) == ("no-route", "there is no interface nope")
@@ -383,7 +384,7 @@ def deaf() -> Iterator[Address]:
 
 @pytest.mark.skipif(not trace.TELLS_SENDERS, reason="only Linux drops SYNs when nobody accepts")
 def test_no_answer(deaf: Address) -> None:
-    seen = traced(deaf, trace.Syn(), wait_s=0.05)
+    seen = traced(deaf, trace_probes.Syn(), wait_s=0.05)
     assert [reply.answer for hop in seen.hops for reply in hop.replies] == ["none"] * 3
     assert seen.failure is not None
     assert (seen.answer, seen.distance, seen.failure.kind) == ("none", None, "timeout")
@@ -412,7 +413,7 @@ def test_inside_a_connection(host: str, act: Callable[[socket.socket], object], 
 
         thread = threading.Thread(target=serve)
         thread.start()
-        seen = traced(Address(host, server.getsockname()[1]), trace.Data(b"hello", "5 bytes"), max_ttl=1)
+        seen = traced(Address(host, server.getsockname()[1]), trace_probes.Data(b"hello", "5 bytes"), max_ttl=1)
         thread.join()
     assert (seen.mode, seen.payload, seen.sent_bytes) == ("data", "5 bytes", 5)
     assert (seen.answer, seen.distance) == (answer, 1)
@@ -421,7 +422,7 @@ def test_inside_a_connection(host: str, act: Callable[[socket.socket], object], 
 def test_connections_are_not_left_half_open() -> None:
     """What had a small TTL ends with a reset that gets to the server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        seen = traced(Address(*server.getsockname()), trace.Data(b"hello", "5 bytes"), max_ttl=1, wait_s=0.05)
+        seen = traced(Address(*server.getsockname()), trace_probes.Data(b"hello", "5 bytes"), max_ttl=1, wait_s=0.05)
         assert seen.answer == "none"
         connection, _ = server.accept()
         with connection, connection.makefile("rb") as received, pytest.raises(ConnectionResetError):
@@ -434,4 +435,4 @@ def test_what_root_would_add(
 ) -> None:
     monkeypatch.setattr(trace, "TELLS_SENDERS", True)
     monkeypatch.setattr(trace, "may_send_raw", lambda: allowed)
-    assert traced(closed, trace.Syn()).limits == limits
+    assert traced(closed, trace_probes.Syn()).limits == limits

@@ -11,7 +11,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded, IPv6
 from scapy.packet import Packet, Raw
 
 from netdiag.model import TraceObservation
-from netdiag.probes import trace, trace_raw
+from netdiag.probes import trace, trace_probes, trace_raw
 from netdiag.probes.net import Address, Deadline, Net, Step
 from netdiag.probes.trace import Limits
 from netdiag.probes.trace_raw import Ears, UnavailableError
@@ -48,13 +48,15 @@ def arrived(packet: Packet, moment: float) -> Packet:
     return read
 
 
-def run(network: Network, kind: trace.Kind | None = None, version: int = 4, **limits: object) -> TraceObservation:
+def run(
+    network: Network, kind: trace_probes.Kind | None = None, version: int = 4, **limits: object
+) -> TraceObservation:
     with Ears(HERE[version], HOST[version]) as ears:
         ears._sender = Wire(ears, network)
         return trace.trace(
             Net(),
             Address(HOST[version], PORT),
-            kind or trace.Syn(),
+            kind or trace_probes.Syn(),
             Step("trace"),
             deadline=Deadline(20),
             limits=Limits(**{"max_ttl": 4, "wait_s": 0.1, **limits}),
@@ -111,7 +113,7 @@ def test_a_syn(version: int, flags: str, end: str) -> None:
 
 @pytest.mark.parametrize("version", [4, 6])
 def test_datagrams(version: int) -> None:
-    seen = run(lambda p: [died(p)] if dies(p) else [refuse_datagram(p)], trace.Udp(), version)
+    seen = run(lambda p: [died(p)] if dies(p) else [refuse_datagram(p)], trace_probes.Udp(), version)
     assert hops(seen) == [*path(version), ("refused", HOST[version], 62)]
     assert (seen.mode, seen.answer, seen.outcome) == ("udp", "refused", "ok")
 
@@ -175,7 +177,7 @@ def test_a_forged_answer_to_a_syn(lie: Callable[[Packet], Packet], counted: bool
     ids=["source-port", "port", "identification"],
 )
 def test_a_forged_answer_to_a_datagram(lie: Callable[[Packet], Packet]) -> None:
-    seen = run(lambda p: [lie(p)] if dies(p) else [refuse_datagram(p)], trace.Udp())
+    seen = run(lambda p: [lie(p)] if dies(p) else [refuse_datagram(p)], trace_probes.Udp())
     assert hops(seen) == [("none", "", None)] * 2 + [("refused", HOST[4], 62)]
     assert seen.limits == ("2 packets were ignored, forged or astray: they answer nothing that was sent",)
 
@@ -188,7 +190,7 @@ def test_an_ipv6_datagram_is_known_by_its_checksum() -> None:
         lie[UDP].chksum ^= 1
         return [died(probe, lie)]
 
-    assert [answer for answer, _, _ in hops(run(network, trace.Udp(), 6))] == ["none", "none", "refused"]
+    assert [answer for answer, _, _ in hops(run(network, trace_probes.Udp(), 6))] == ["none", "none", "refused"]
 
 
 def test_every_probe_has_a_port_and_a_number_of_its_own() -> None:
@@ -267,7 +269,7 @@ def overheard(tail: Callable[[Packet, Packet], Iterable[Packet]], *, closes: boo
             return trace.trace(
                 Net(),
                 Address("127.0.0.1", port),
-                trace.Data(b"hello", "5 bytes"),
+                trace_probes.Data(b"hello", "5 bytes"),
                 Step("trace"),
                 deadline=Deadline(10),
                 limits=Limits(max_ttl=1, wait_s=0.5),

@@ -9,8 +9,8 @@ secure.py      TLS, its controls, the chain
 recording.py   the packets of the run itself, captured
 wire.py        what they show of probes that failed
 judgement.py   rules, verdict, report
-tracing.py   how far a failed attempt got
-route.py     the way to a port, hop by hop
+tracing.py     how far what failed got, hop by hop
+route.py       the way to a port, hop by hop
 fleet.py       many targets at once
 helper.py      another process that takes a share of them
 forked.py      a copy of this process, to be such a helper

@@ -157,7 +157,8 @@ class Trace:
         return sum(any(probe.reply for probe in probes) for probes in beyond) >= self.limits.silent_hops
 
     def _launch(self, selector: selectors.BaseSelector, ttl: int) -> None:
-        probe = Probe(ttl, sent=time.monotonic(), sent_at=time.time())
+        probe = Probe(ttl)
+        probe.sends()
         self._probes[ttl].append(probe)
         self._launched = ttl
         try:

@@ -60,6 +60,10 @@ class Probe:
     #: Why nothing could be sent.
     failure: Failure | None = None
 
+    def sends(self) -> None:
+        """It is sent now."""
+        self.sent, self.sent_at = time.monotonic(), time.time()
+
     def answered(self, answer: TraceAnswer, *, heard: bool = True) -> TraceReply:
         """The reply that came just now; the ICMP error that is queued on the socket, if there is one, says more."""
         queued = queued_icmp_error(self.sock) if self.sock else None
@@ -141,6 +145,7 @@ class Syn:
         def prepare(sock: socket.socket) -> None:
             ask_for_icmp(sock)
             set_ttl(sock, probe.ttl)
+            probe.sends()
 
         probe.sock = net.start_connect(address, prepare)
         probe.flow = flow_to(probe.sock, address)
@@ -213,7 +218,7 @@ class Data:
         probe.opened, probe.due = True, None
         ask_for_icmp(sock)
         set_ttl(sock, probe.ttl)
-        probe.sent, probe.sent_at = time.monotonic(), time.time()
+        probe.sends()
         try:
             sock.send(self._payload)
         except OSError as error:
@@ -276,6 +281,7 @@ class Udp:
         ask_for_icmp(probe.sock)
         set_ttl(probe.sock, probe.ttl)
         probe.flow = flow_to(probe.sock, to, "udp")
+        probe.sends()
         probe.sock.send(b"netdiag trace")
         return selectors.EVENT_READ
 

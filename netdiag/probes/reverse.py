@@ -15,13 +15,13 @@ from netdiag.probes.threads import spawn
 
 #: RFC 1035 §2.3.4; what is longer is no name.
 _MAX_NAME = 253
-#: Lookups under way at a time, each in a thread that may be left behind.
-_AT_ONCE = 32
+#: Each takes a thread that may be left behind. A path has some 20 routers; the rest of more go without names.
+_MAX_LOOKUPS = 64
 
 
 def names_of(addresses: Sequence[str], deadline: Deadline) -> tuple[tuple[str, str], ...]:
     """``(address, name)`` of those that have a name, in the order given."""
-    asked = [(address, spawn(partial(_name, address))) for address in addresses[:_AT_ONCE]]
+    asked = [(address, spawn(partial(_name, address))) for address in addresses[:_MAX_LOOKUPS]]
     found = []
     for address, future in asked:
         try:

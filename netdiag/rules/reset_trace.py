@@ -129,12 +129,20 @@ def _traced_failures(seen: Seen) -> Iterator[tuple[Observation, Turn]]:
         found = turn(seen, trace.address, trace.port, trace.mode)
         if found is None:
             continue
-        kinds = (TcpObservation,) if trace.mode == "syn" else (TlsObservation, HttpsObservation)
-        ended = [o for kind in kinds for o in seen.effective(kind) if o.failure and o.failure.kind in _RESETS]
+        ended = [o for o in _ended(seen, trace) if o.failure and o.failure.kind in _RESETS]
         if ended:
             yield ended[0], found
-        elif trace.mode == "data" and not any(seen.effective(kind) for kind in kinds):
+        elif trace.mode == "data" and not _ended(seen, trace):
             yield trace, found
+
+
+def _ended(seen: Seen, trace: TraceObservation) -> list[Observation]:
+    """What an application met at the same place: attempts for a SYN, else handshakes and fetches, failed or not."""
+    here = (trace.address, trace.port)
+    if trace.mode == "syn":
+        return [o for o in seen.effective(TcpObservation) if (o.address, o.port) == here]
+    shaken = [o for o in seen.effective(TlsObservation) if (o.address, o.port) == here]
+    return [*shaken, *seen.effective(HttpsObservation)]
 
 
 _RESETS = ("reset", "refused")

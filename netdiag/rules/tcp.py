@@ -18,7 +18,7 @@ from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_trace import doubtful_refusal, refusal
 from netdiag.rules.seen import Seen
-from netdiag.rules.traces import Turn, named, turn
+from netdiag.rules.traces import Turn, leaves, named, turn
 from netdiag.rules.words import few
 
 #: A connection that needed the kernel's first retransmission took at least its initial RTO (RFC 6298 §2: 1 s).
@@ -194,14 +194,7 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
     every = tuple(o for o in attempts.failed("timeout") if not began_near_the_end(seen, o))
     here = attempts.kept_back(every)
     if here:
-        yield Hit(
-            summary=f"{_capital(seen.client)} itself drops its packets to {_named(here)}: no SYN has left it"
-            + attempts.although(here),
-            blame="this-machine",
-            remedy=f"Allow outbound TCP port {here[0].port} in the firewall or endpoint protection of {seen.client}.",
-            evidence=(*here, *seen.of(WireObservation)),
-            severity=attempts.severity,
-        )
+        yield _kept_back(seen, here, attempts)
     found = tuple(o for o in every if o not in here)
     if found and not one_direction(seen):
         waited = max(o.took_s for o in found)
@@ -220,6 +213,25 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
             severity=attempts.severity,
             culprit=path.culprit if path and path.actor == "device" else None,
         )
+
+
+def _kept_back(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attempts) -> Hit:
+    """No SYN has left this machine: where other packets to that host did, a filter; else it may lack a neighbour."""
+    others_leave = any(leaves(seen, o.address, o.port) for o in found)
+    allow = f"Allow outbound TCP port {found[0].port} in the firewall or endpoint protection of {seen.client}"
+    who = f"{_capital(seen.client)} itself drops its packets to {_named(found)}: no SYN has left it"
+    if not others_leave:
+        who = f"No packet to {_named(found)} has left {seen.client}: nobody on its own network answers for that "
+        who += f"address or for the gateway (ARP, neighbour discovery), or a filter of {seen.client} drops them"
+        allow = f"Check that {found[0].address}, or the gateway on the way to it, is up and in the same network; if it "
+        allow += f"is, allow outbound TCP port {found[0].port} in the firewall of {seen.client}"
+    return Hit(
+        summary=who + attempts.although(found),
+        blame="this-machine" if others_leave else "unknown",
+        remedy=f"{allow}.",
+        evidence=(*found, *seen.of(WireObservation)),
+        severity=attempts.severity,
+    )
 
 
 def _last_answers(seen: Seen, silent: tuple[TcpObservation, ...]) -> Turn | None:

@@ -132,6 +132,12 @@ def named(seen: Seen, address: str, port: int, device: str) -> Culprit:
     return Culprit(address=device, hop=hop_of(seen, address, port, device), name=_name(seen, device))
 
 
+def leaves(seen: Seen, address: str, port: int) -> bool:
+    """Whether any probe to that host got an answer from the network, so that packets to it do leave this machine."""
+    hops = (hop for trace in _traces(seen, address, port) for hop in trace.hops)
+    return any(hop.answer not in ("none", "unsent") for hop in hops)
+
+
 def host_ttl(seen: Seen, address: str) -> int | None:
     """The TTL with which the host's own answers to UDP arrived, where packets could be seen."""
     udp = (trace for trace in seen.effective(TraceObservation) if trace.mode == "udp" and trace.address == address)

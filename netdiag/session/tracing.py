@@ -33,7 +33,7 @@ if TYPE_CHECKING:  # most runs trace nothing
     from netdiag.probes import trace_probes
 
 #: Ends of an attempt that something on the way can have brought about.
-TRACEABLE: frozenset[FailureKind] = frozenset({"timeout", "refused", "reset", "eof", "unreachable", "prohibited"})
+_TRACEABLE: frozenset[FailureKind] = frozenset({"timeout", "refused", "reset", "eof", "unreachable", "prohibited"})
 #: How long a trace waits for one answer: the kernel sends an unanswered SYN again after 1 s (RFC 6298 §2).
 _WAIT_S = 1.3
 #: So many hops in a row without an answer, behind which there is nothing: a port that does not answer at all.
@@ -54,7 +54,7 @@ class Tracing:
         self._paths: dict[Address, Future[tuple[TraceObservation, ...]]] = {}
         self._contents: dict[Address, Future[tuple[TraceObservation, ...]]] = {}
 
-    def possible(self, address: Address) -> bool:
+    def _possible(self, address: Address) -> bool:
         """Whether there is anything to trace, and the user wants it."""
         wanted = self._wanted and self._context.options.trace is not False
         return wanted and self._context.machine.net.real and not _local(address.host)
@@ -66,12 +66,12 @@ class Tracing:
 
     def attempt(self, seen: TcpObservation) -> None:
         """Trace a connection attempt that failed in a way that the path may explain."""
-        if seen.failure and seen.failure.kind in TRACEABLE:
+        if seen.failure and seen.failure.kind in _TRACEABLE:
             self.path(Address(seen.address, seen.port), seen.id)
 
     def handshake(self, seen: TlsObservation) -> None:
         """Trace a ClientHello after a handshake that was cut off."""
-        if seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct":
+        if seen.failure and seen.failure.kind in _TRACEABLE and seen.route == "direct":
             name = seen.server_name
             self._content(Address(seen.address, seen.port), seen.parent, partial(_hello, name), name)
 
@@ -80,7 +80,7 @@ class Tracing:
         from netdiag.probes import trace_probes
 
         target = self._context.target
-        if not (seen.failure and seen.failure.kind in TRACEABLE and seen.route == "direct" and not seen.redirects):
+        if not (seen.failure and seen.failure.kind in _TRACEABLE and seen.route == "direct" and not seen.redirects):
             return
         request = f"GET {target.path} HTTP/1.1\r\nHost: {target.authority}\r\nConnection: close\r\n\r\n".encode()
         if target.scheme == "http":
@@ -114,7 +114,7 @@ class Tracing:
     def path(self, address: Address, parent: str | None) -> None:
         """How far SYNs get, and, where the port does not open, how far away the host is."""
         families = [known.family for known in self._paths]
-        if address.family in families or not self.possible(address):  # one of each tells enough
+        if address.family in families or not self._possible(address):  # one of each tells enough
             return
         if self._context.traces.acquire(blocking=False):
             self._paths[address] = spawn(partial(self._trace_path, address, parent))
@@ -133,7 +133,7 @@ class Tracing:
         self, address: Address, parent: str | None, kind: Callable[[], trace_probes.Data], name: str = ""
     ) -> None:
         """How far data get inside a connection, and what they provoke. ``name``: the server's in them."""
-        if address in self._contents or not self.possible(address):
+        if address in self._contents or not self._possible(address):
             return
         self.path(address, parent)
         if address in self._paths:

@@ -31,6 +31,7 @@ from netdiag.model import (
     authority,
 )
 from netdiag.probes.tap import Packets
+from netdiag.probes.trace_probes import TIME_EXCEEDED
 
 if TYPE_CHECKING:
     from netdiag.capture.engine import Analysis
@@ -44,8 +45,8 @@ _ROUNDING_NS = 1_000
 _OF_CONNECTIONS = (TcpObservation, ProxyObservation, TlsObservation, HttpsObservation)
 _OF_FLOWS = (DnsObservation, *_OF_CONNECTIONS)
 
-#: ICMP and ICMPv6 time exceeded (RFC 792, RFC 4443 §3.3).
-_TIME_EXCEEDED = {4: 11, 6: 3}
+#: The unspecified addresses, which systems take for this machine itself (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
+_ANY = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound to them
 _UDP = 17
 
 
@@ -77,9 +78,9 @@ def _bare(flow: Flow) -> Flow:
 
 
 def _unseen(packets: Packets, failed: Iterable[Flow]) -> tuple[Flow, ...]:
-    """The flows of which this machine sent nothing."""
+    """The flows of which this machine sent nothing. What goes to "any address" has another one in its packets."""
     sent = set(packets.flows()) if failed else ()
-    return tuple(flow for flow in failed if _bare(flow) not in sent)
+    return tuple(flow for flow in failed if _bare(flow) not in sent and flow.server not in _ANY)
 
 
 # -- what the engine makes of the packets
@@ -212,7 +213,7 @@ def _icmp_error(reply: TraceReply, errors: Iterable[IcmpSeen]) -> IcmpSeen | Non
     if reply.answer not in ("hop", "unreachable", "prohibited", "refused"):
         return None
     for seen in errors:
-        died = seen.type == _TIME_EXCEEDED.get(seen.version)
+        died = (seen.type, seen.code) == TIME_EXCEEDED.get(seen.version)
         if died == (reply.answer == "hop") and reply.address in ("", seen.source):
             return seen
     return None

@@ -24,6 +24,7 @@ from netdiag.model import (
     TraceHop,
     TraceObservation,
     TraceReply,
+    WireObservation,
 )
 from netdiag.rules import Seen, findings
 from netdiag.rules.reset_trace import traced
@@ -171,6 +172,22 @@ def test_silence_names_the_last_hop_that_answers(udp, expected):
     assert root(*observations) == expected
     assert f"the last hop that answers is the 7th, {router(7)}" in judged(*observations)[0].summary
     assert f"the 7th hop ({router(7)})" in judged(*observations)[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("udp", "blame"),
+    [(UDP, "this-machine"), (trace("udp", "none", 1), "this-machine"), (trace("udp", "none", 0), "unknown")],
+)
+def test_packets_that_never_left_are_a_filters_only_where_others_leave(udp, blame):
+    """A neighbour or gateway that nobody answers for keeps packets back as well (ARP)."""
+    wire = WireObservation(id="wire", source="capture", unseen=(FLOW,))
+    assert root(attempt("timeout"), trace("syn", "none", 0), udp, wire)[:2] == ("tcp.no-reply", blame)
+    assert root(attempt("timeout"), wire)[:2] == ("tcp.no-reply", "unknown")
+
+
+def test_a_trace_speaks_of_its_own_address_only():
+    elsewhere = attempt("refused", "192.0.2.1")
+    assert "tcp.reset-by-path-device" not in [f.id for f in judged(elsewhere, trace("syn", "refused", 4), UDP)]
 
 
 def test_silence_from_the_first_hop_on():

@@ -18,7 +18,7 @@ from netdiag.rules.loss import captured_retransmissions
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_trace import doubtful_refusal, refusal
 from netdiag.rules.seen import Seen
-from netdiag.rules.traces import Turn, leaves, named, turn
+from netdiag.rules.traces import Turn, leaves, named, no_neighbour, turn
 from netdiag.rules.words import few
 
 #: A connection that needed the kernel's first retransmission took at least its initial RTO (RFC 6298 §2: 1 s).
@@ -217,12 +217,16 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
 
 def _kept_back(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attempts) -> Hit:
     """No SYN has left this machine: where other packets to that host did, a filter; else it may lack a neighbour."""
+    if any(no_neighbour(seen, o.address, o.port) for o in found):
+        return _unreachable(seen, found, attempts, own=True)
     others_leave = any(leaves(seen, o.address, o.port) for o in found)
     allow = f"Allow outbound TCP port {found[0].port} in the firewall or endpoint protection of {seen.client}"
     who = f"{_capital(seen.client)} itself drops its packets to {_named(found)}: no SYN has left it"
     if not others_leave:
-        who = f"No packet to {_named(found)} has left {seen.client}: nobody on its own network answers for that "
-        who += f"address or for the gateway (ARP, neighbour discovery), or a filter of {seen.client} drops them"
+        who = (
+            f"No packet to {_named(found)} has left {seen.client}: nobody on its own network answers for that address "
+        )
+        who += f"or for the gateway (ARP, neighbour discovery), or a filter of {seen.client} drops them"
         allow = f"Check that {found[0].address}, or the gateway on the way to it, is up and in the same network; if it "
         allow += f"is, allow outbound TCP port {found[0].port} in the firewall of {seen.client}"
     return Hit(
@@ -328,7 +332,8 @@ def _unreachable(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attem
     router = found[0].icmp.offender if found[0].icmp and not own else ""
     if own:
         who = f"{_capital(seen.client)} got no answer on its own network for"
-        remedy = f"Check that {address} is up and in the same network segment as {seen.client}."
+        remedy = f"Check that {address}, or the gateway on the way to it, is up and in the same network segment as "
+        remedy += f"{seen.client}."
     else:
         who = f"The router {router} has no way to" if router else "The network has no way to"
         remedy = f"Ask the network team for the route to {address}" + (f" on the router {router}." if router else ".")

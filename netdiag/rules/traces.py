@@ -138,6 +138,12 @@ def leaves(seen: Seen, address: str, port: int) -> bool:
     return any(hop.answer not in ("none", "unsent") for hop in hops)
 
 
+def no_neighbour(seen: Seen, address: str, port: int) -> bool:
+    """Whether this machine said of a probe that nobody on its own network answers for the next hop (ARP)."""
+    kinds = (t.failure.kind for t in _traces(seen, address, port) if t.answer == "unsent" and t.failure)
+    return "unreachable" in kinds
+
+
 def host_ttl(seen: Seen, address: str) -> int | None:
     """The TTL with which the host's own answers to UDP arrived, where packets could be seen."""
     udp = (trace for trace in seen.effective(TraceObservation) if trace.mode == "udp" and trace.address == address)

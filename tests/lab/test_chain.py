@@ -233,8 +233,10 @@ def test_a_neighbour_that_nobody_answers_for(chain: Chain, command: str) -> None
     """Its SYN never leaves, for want of an answer to ARP: that is no filter of this machine's."""
     done = chain.netdiag(command, "10.77.0.99:443", "--format=json", "--timeout=1")
     report = decoded(done)
-    assert (report.verdict.finding, report.verdict.blame) == ("tcp.no-reply", "unknown"), explain(report)
-    assert "(ARP, neighbour discovery)" in report.verdict.summary
+    # Whether the kernel has given the address up by then is a matter of seconds.
+    assert report.verdict.finding == "tcp.no-reply", explain(report)
+    assert report.verdict.blame in ("unknown", "local-network")
+    assert "its own network" in report.verdict.summary
 
 
 @pytest.mark.parametrize(

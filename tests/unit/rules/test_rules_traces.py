@@ -185,6 +185,15 @@ def test_packets_that_never_left_are_a_filters_only_where_others_leave(udp, blam
     assert root(attempt("timeout"), wire)[:2] == ("tcp.no-reply", "unknown")
 
 
+def test_a_neighbour_that_nobody_answers_for_is_the_local_networks():
+    nobody = Failure(kind="unreachable", step="send", detail="nobody on the local network answers for the next hop")
+    unsent = trace("udp", "unsent", 0, outcome="failed", failure=nobody)
+    wire = WireObservation(id="wire", source="capture", unseen=(FLOW,))
+    observations = (attempt("timeout"), trace("syn", "none", 0), unsent, wire)
+    assert root(*observations)[:2] == ("tcp.no-reply", "local-network")
+    assert "got no answer on its own network" in judged(*observations)[0].summary
+
+
 def test_a_trace_speaks_of_its_own_address_only():
     elsewhere = attempt("refused", "192.0.2.1")
     assert "tcp.reset-by-path-device" not in [f.id for f in judged(elsewhere, trace("syn", "refused", 4), UDP)]

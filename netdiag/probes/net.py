@@ -108,9 +108,10 @@ class Stream(Protocol):
 class SocketStream:
     """A ``Stream`` over a connected socket."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, address: Address | None = None) -> None:
+        """``address``: what it was connected to, which a socket that was reset meanwhile does not tell any more."""
         self.socket = sock
-        self._flow = flow_of(sock)
+        self._flow = flow_of(sock) or (flow_to(sock, address) if address else None)
 
     @property
     def flow(self) -> Flow | None:
@@ -229,7 +230,7 @@ class Net:
         except BaseException:
             sock.close()
             raise
-        return SocketStream(sock)
+        return SocketStream(sock, address)
 
     def udp(self, address: Address) -> socket.socket:
         """A UDP socket connected to ``address``, so that ICMP errors reach it. Raises ``OSError``."""

@@ -132,7 +132,7 @@ class Race:
             attempt.socket.close()
             return
         self._first_s = self._first_s or attempt.watch.took_s
-        ended(self._observe(attempt, None), SocketStream(attempt.socket))
+        ended(self._observe(attempt, None), SocketStream(attempt.socket, attempt.address))
 
     def _give_up(self, attempt: _Attempt, ended: Ended) -> None:
         assert attempt.socket is not None

@@ -1,6 +1,7 @@
 """The race of connection attempts, on loopback."""
 
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 
@@ -47,6 +48,21 @@ def test_connects(listener: Address) -> None:
     assert observation.flow is not None
     assert (observation.flow.server, observation.flow.server_port) == listener
     assert observation.flow.client_port > 0
+
+
+def test_a_connection_that_was_reset_keeps_its_flow(listener: Address) -> None:
+    with socket.create_server((listener.host, 0)) as server, socket.socket() as sock:
+        there = Address(listener.host, server.getsockname()[1])
+        sock.connect(there)
+        accepted, _ = server.accept()
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        accepted.close()
+        with pytest.raises(ConnectionResetError):
+            sock.recv(1)
+        flow = SocketStream(sock, there).flow
+    assert flow is not None
+    assert (flow.server, flow.server_port) == there
+    assert flow.client_port > 0
 
 
 def test_kernel_numbers_where_there_are_any(listener: Address) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from netdiag.cli import complain
 from netdiag.cli.interrupt import interruptible
-from netdiag.cli.options import add_probe_options, add_report_options, credentials, values
+from netdiag.cli.options import PLAIN_FORMATS, add_probe_options, add_report_options, credentials, values
 from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.progress import Progress, progress_for
 from netdiag.cli.status import UNUSABLE, exit_status
 from netdiag.cli.targets import Wanted, gather, listing
 from netdiag.model import Report, Target, UsageError
-from netdiag.report import Format, render
+from netdiag.report import FORMATS, Format, render
 from netdiag.report.layout import Layout
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ def run(args: argparse.Namespace, *, command: str, until: Until) -> int:
     profiles: list[str] = getattr(args, "profile", [])
     if not args.targets and not profiles:
         raise UsageError(f"{command} needs a TARGET{' or --profile' if hasattr(args, 'profile') else ''}")
-    format_ = choose_format(args.format, args.output)
+    listing_only = getattr(args, "list", False)
+    format_ = choose_format(args.format, args.output, FORMATS if not listing_only else (*PLAIN_FORMATS, "ticket"))
     wanted = gather(args.targets, profiles, values(getattr(args, "settings", [])), complain)
-    if getattr(args, "list", False):
+    if listing_only:
         return _list(args, wanted, format_)
     if not wanted.targets:
         if not wanted.problems:  # a profile of which every address lacks a value
@@ -168,7 +169,7 @@ class Writer:
             return
         order = {_key(target): n for n, target in enumerate(self._wanted.targets)}
         ordered = sorted(self.reports, key=lambda report: order.get(_key(report.target), len(order)))
-        one = self._format in ("text", "ticket") and len(self._wanted.targets) == 1
+        one = self._format in ("text", "ticket", "html", "markdown") and len(self._wanted.targets) == 1
         self._output.write(render(ordered[0] if one and ordered else ordered, self._format, self._layout))
 
 

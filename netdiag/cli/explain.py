@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable
 
 from netdiag.cli import Parser
-from netdiag.cli.options import add_output_options
+from netdiag.cli.options import PLAIN_FORMATS, add_output_options
 from netdiag.cli.output import Output, choose_format
 from netdiag.model import UsageError
 from netdiag.rules import CATALOGUE, RENAMED
@@ -27,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the explanation or the catalogue."""
-    format_ = choose_format(args.format, args.output)
+    format_ = choose_format(args.format, args.output, PLAIN_FORMATS)
     args.words = [word.lower() for word in args.words]
     rules = _find(args.words)
     with Output(args.output, format_) as output:

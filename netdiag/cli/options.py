@@ -11,6 +11,7 @@ import re
 import sys
 
 from netdiag.model import UsageError
+from netdiag.report import Format
 
 PASSWORD_VARIABLE = "NETDIAG_PROXY_PASSWORD"  # noqa: S105 - the variable's name
 
@@ -21,8 +22,16 @@ _MAX_NAME = 253
 _MAX_TIMEOUT_S = 60.0
 
 
+#: What everything that is no report comes in; and reports.
+PLAIN_FORMATS: tuple[Format, ...] = ("text", "json", "jsonl")
+REPORT_FORMATS: tuple[Format, ...] = (*PLAIN_FORMATS, "html", "markdown")
+
+
 def add_output_options(
-    parser: argparse.ArgumentParser, formats: tuple[str, ...] = ("text", "json", "jsonl"), *, ticket: bool = False
+    parser: argparse.ArgumentParser,
+    formats: tuple[str, ...] = ("text", "json", "jsonl", "html", "markdown"),
+    *,
+    ticket: bool = False,
 ) -> None:
     """--format, --output, --no-color; and --ticket, which is a format too."""
     group = parser.add_argument_group("output")
@@ -42,7 +51,7 @@ def add_output_options(
 
 def add_report_options(parser: argparse.ArgumentParser, *, ticket: bool = False) -> None:
     """What every command that reports on a target takes."""
-    add_output_options(parser, ticket=ticket)
+    add_output_options(parser, REPORT_FORMATS, ticket=ticket)
     group = parser.add_argument_group("report")
     group.add_argument(
         "--fail-on",

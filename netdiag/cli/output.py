@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, TextIO
@@ -22,21 +23,31 @@ from netdiag.report.layout import Layout
 if TYPE_CHECKING:
     from netdiag.session.files import WholeFile
 
-_SUFFIXES: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "text", ".log": "text"}
+_SUFFIXES: dict[str, Format] = {
+    ".txt": "text",
+    ".log": "text",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".html": "html",
+    ".htm": "html",
+    ".md": "markdown",
+}
 
 #: Longer lines are hard to read.
 _MAX_WIDTH = 100
 
 
-def choose_format(asked: str | None, output: str | None) -> Format:
+def choose_format(asked: str | None, output: str | None, known: Sequence[Format] = FORMATS) -> Format:
     """What --format says, else what the suffix of --output says, else text. Raises ``UsageError``."""
-    for known in FORMATS:
-        if asked == known:
-            return known
     suffix = Path(output).suffix.lower() if output and output != "-" else ""
-    if suffix and suffix not in _SUFFIXES:
-        raise UsageError(f"{output}: no format has the suffix {suffix} (say --format, or end in .txt, .json, .jsonl)")
-    return _SUFFIXES.get(suffix, "text")
+    found = next((form for form in FORMATS if form == asked), None) or _SUFFIXES.get(suffix, "text")
+    if asked and found not in known:
+        raise UsageError(f"--format {asked}: here it is one of {', '.join(known)}")
+    if asked is None and ((suffix and suffix not in _SUFFIXES) or found not in known):
+        takes = ", ".join(end for end, form in _SUFFIXES.items() if form in known)
+        raise UsageError(f"{output}: no format has the suffix {suffix} (say --format, or end in {takes})")
+    return found
 
 
 class Output:

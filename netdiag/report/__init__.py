@@ -1,4 +1,4 @@
-"""A ``Report`` -> text, JSON, or a note for the network team. Pure: nothing here reads, probes or judges."""
+"""A ``Report`` -> text, HTML, Markdown, JSON, or a note for the network team. Pure: nothing here probes or judges."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Literal, get_args
 from netdiag.model import Report, UsageError
 from netdiag.report.layout import Layout
 
-Format = Literal["text", "json", "jsonl", "ticket"]
+Format = Literal["text", "json", "jsonl", "html", "markdown", "ticket"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 def render(reports: Report | Sequence[Report], format: Format = "text", layout: Layout | None = None) -> str:  # noqa: A002 - the option's name
-    """One report, or several, as "text", "json", "jsonl" or "ticket"; ends with a newline.
+    """One report, or several, as "text", "json", "jsonl", "html", "markdown" or "ticket"; ends with a newline.
 
     A single ``Report`` gives an object, a sequence an array, whatever its length. ``layout`` matters to text only.
     Raises ``UsageError`` for a format that is none of these.
@@ -23,6 +23,10 @@ def render(reports: Report | Sequence[Report], format: Format = "text", layout: 
 
         layout = layout or Layout()
         return text.one(reports, layout) if isinstance(reports, Report) else text.several(reports, layout)
+    if format == "html":
+        from netdiag.report import html
+
+        return html.one(reports) if isinstance(reports, Report) else html.several(reports)
     if format == "ticket":
         from netdiag.report import ticket
 

@@ -56,8 +56,8 @@ class _Drawing:
         self._path = path
         self._ends = path.ends
         last = max((row.ttl or 0 for row in path.rows), default=0)
-        self._runs = list(self._fold(folded=folded))
-        self._number = max(len(_span(path.rows[start], path.rows[stop - 1])) for start, stop in self._runs)
+        self._runs = runs(path, folded=folded)
+        self._number = max(len(span(path.rows[start], path.rows[stop - 1])) for start, stop in self._runs)
         self._number = max(self._number, len(str(last)))
         self._bar, self._top = ("│", "┌") if page.layout.unicode else ("|", ".")
 
@@ -74,68 +74,28 @@ class _Drawing:
             else:
                 self._row(start)
 
-    def _fold(self, *, folded: bool) -> Iterator[tuple[int, int]]:
-        """Where each line's rows begin and end: runs with nothing to say in one, those that never answered too."""
-        rows = self._path.rows
-        peer = len(rows) - 1
-        ends = {end.row for end in self._ends}
-        told = {0, 1, peer, *(n + step for n in ends for step in (-1, 0, 1))}
-        silent = peer if rows[peer].ttl is not None else max(_known(rows), *(ends - {peer}), 0) + 1
-        start = 0
-        while start < len(rows):
-            stop = start + 1
-            while stop < len(rows) and start not in told and stop not in told and (folded or start >= silent):
-                stop += 1
-            if start >= silent and start < peer:
-                stop = peer
-            elif stop - start < _RUN:
-                stop = start + 1
-            yield start, stop
-            start = stop
-
     def _run(self, rows: Sequence[Row], start: int) -> None:
-        silent = sum(not row.answered for row in rows)
-        if silent == len(rows):
-            words = "no answer"
-        else:
-            words = f"{len(rows)} routers" + (f", {silent} of them silent" if silent else "")
-        lead = self._lead(None, _span(rows[0], rows[-1]))
+        words = run_words(rows)
+        lead = self._lead(None, span(rows[0], rows[-1]))
         self._block(lead + self._bars(start), self._page.text((words, "dim")), self._plain_bars(start))
 
     def _row(self, n: int) -> None:
         row = self._path.rows[n]
         ended = [end for end in self._ends if end.row == n]
         worst = next((end for end in ended if not end.good), next(iter(ended), None))
-        lead = self._lead(worst, _span(row, row)) + self._bars(n)
-        for body in self._bodies(n, row, any(end.finding for end in ended)):
+        lead = self._lead(worst, span(row, row)) + self._bars(n)
+        blamed = any(end.finding for end in ended)
+        for who, rest, time in places(self._path, n):
+            style = "bold red" if blamed and who else "bold" if row.peer else ""
+            body = self._page.text((who, style), rest, (f"  {time}" if time else "", "dim"))
             self._block(lead, body, self._plain_bars(n, after=True))
             lead = self._lead(None, "") + Text.of(self._plain_bars(n, after=True))
         for end in ended:
-            note = self._page.text((_note(end, n, self._path), "" if end.good else _mark(end)[2]))
-            self._block(lead, note, self._plain_bars(n, after=True))
-
-    def _bodies(self, n: int, row: Row, blamed: bool) -> Iterator[Text]:
-        """A line for each address."""
-        if n == 0:
-            client = f"{self._path.client}, " if self._path.client else ""
-            yield self._page.text(f"{client}this machine")
-            return
-        ends = {end.row for end in self._ends}
-        if not row.addresses:
-            if row.answered:
-                yield self._page.text("a router whose address is not known")
-            else:
-                yield self._page.text("*")
-        for address, rtt_ms in row.addresses:
-            name = self._path.names.get(address, "")
-            who = f", {self._path.whom}" if row.peer else ""
-            missed = ": not reached" if row.peer and n not in ends else ""
-            time = "" if rtt_ms is None else f"  {rtt_ms:.1f} ms"
-            style = "bold red" if blamed else "bold" if row.peer else ""
-            yield self._page.text((address, style), f" ({name})" if name else "", f"{who}{missed}", (time, "dim"))
+            said = self._page.text((note(end, n, self._path), "" if end.good else mark(end)[2]))
+            self._block(lead, said, self._plain_bars(n, after=True))
 
     def _lead(self, end: End | None, number: str) -> Text:
-        sign = sections.sign(self._page, _mark(end)) if end else (" ", "")
+        sign = sections.sign(self._page, mark(end)) if end else (" ", "")
         return self._page.text("  ", sign, f" {number:>{self._number}}  ")
 
     def _bars(self, n: int) -> Text:
@@ -145,7 +105,7 @@ class _Drawing:
             symbol = self._bar if n < end.row else " "
             style = ""
             if n == end.row:
-                symbol, style = sections.sign(self._page, _mark(end))
+                symbol, style = sections.sign(self._page, mark(end))
             found += Text.of(symbol, style) + Text.of(" ")
         return found + Text.of(" ")
 
@@ -159,24 +119,72 @@ class _Drawing:
         self._page.block(lead, body, indent + bars)
 
 
+def places(path: Path, n: int) -> Iterator[tuple[str, str, str]]:
+    """Who stands at row ``n``, one entry an address: the address, what is known of it, the round trip."""
+    row = path.rows[n]
+    if n == 0:
+        yield "", f"{path.client}, this machine" if path.client else "this machine", ""
+        return
+    if not row.addresses:
+        yield "", "a router whose address is not known" if row.answered else "*", ""
+    ends = {end.row for end in path.ends}
+    for address, rtt_ms in row.addresses:
+        name = path.names.get(address, "")
+        whom = f", {path.whom}" if row.peer else ""
+        missed = ": not reached" if row.peer and n not in ends else ""
+        named = f" ({name})" if name else ""
+        yield address, f"{named}{whom}{missed}", "" if rtt_ms is None else f"{rtt_ms:.1f} ms"
+
+
+def runs(path: Path, *, folded: bool) -> tuple[tuple[int, int], ...]:
+    """Where each line's rows begin and end: runs with nothing to say in one, those that never answered too."""
+    rows = path.rows
+    peer = len(rows) - 1
+    ends = {end.row for end in path.ends}
+    told = {0, 1, peer, *(n + step for n in ends for step in (-1, 0, 1))}
+    silent = peer if rows[peer].ttl is not None else max(_known(rows), *(ends - {peer}), 0) + 1
+    found = []
+    start = 0
+    while start < len(rows):
+        stop = start + 1
+        while stop < len(rows) and start not in told and stop not in told and (folded or start >= silent):
+            stop += 1
+        if start >= silent and start < peer:
+            stop = peer
+        elif stop - start < _RUN:
+            stop = start + 1
+        found.append((start, stop))
+        start = stop
+    return tuple(found)
+
+
 def _known(rows: Sequence[Row]) -> int:
     """The index of the last router that answered."""
     return max((n for n, row in enumerate(rows) if not row.peer and (row.answered or row.addresses)), default=0)
 
 
-def _span(first: Row, last: Row) -> str:
+def run_words(rows: Sequence[Row]) -> str:
+    """Several hops with nothing to say."""
+    silent = sum(not row.answered for row in rows)
+    if silent == len(rows):
+        return "no answer"
+    return f"{len(rows)} routers" + (f", {silent} of them silent" if silent else "")
+
+
+def span(first: Row, last: Row) -> str:
+    """``5``, ``5-9``, ``?`` where the distance is not known."""
     if first.ttl is None:
         return "?"
     return str(first.ttl) if first is last else f"{first.ttl}-{last.ttl}"
 
 
-def _mark(end: End) -> tuple[str, str, str]:
+def mark(end: End) -> tuple[str, str, str]:
     """That nothing answers a UDP datagram is usual."""
     usual = end.trace.mode == "udp" and not end.good
     return sections.MARKS["ok" if end.good else "not-run" if usual else "failed"]
 
 
-def _note(end: End, n: int, path: Path) -> str:
+def note(end: End, n: int, path: Path) -> str:
     """What became of a trace, at the row where it ended."""
     trace, sent = end.trace, trace_facts.sent(end.trace)
     at_peer = n == len(path.rows) - 1

@@ -1,4 +1,4 @@
-"""What descriptions are made of: why something failed, a name without its ornaments, the days left. Pure.
+"""What descriptions are made of: why something failed, who is to blame, a name without its ornaments. Pure.
 
 Contract: as facts.py: the strings hold untrusted text as it came.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from netdiag.model import CertificateSummary, Failure, name_part
+from netdiag.model import Blame, CertificateSummary, Culprit, Failure, name_part
 from netdiag.report.units import day
 
 _WORDS: dict[str, str] = {
@@ -42,6 +42,19 @@ _WORDS: dict[str, str] = {
     "unknown": "failed",
 }
 
+BLAME: dict[Blame, str] = {
+    "this-machine": "this machine",
+    "dns": "DNS",
+    "local-network": "the local network",
+    "path-device": "a device on the path",
+    "proxy": "the proxy",
+    "tls-interceptor": "a device that intercepts TLS",
+    "server": "the server",
+    "certificate-authority": "the certificate authority",
+    "azure-service": "the Azure service",
+    "unknown": "not known",
+}
+
 #: ECONNREFUSED, NXDOMAIN: the kind says it in words.
 _BARE_CODE = re.compile(r"[A-Z_]+")
 
@@ -58,6 +71,16 @@ def failure_words(failure: Failure, took_s: float = 0.0) -> str:
     if failure.detail and not bare and failure.detail.casefold() not in words.casefold():
         words = f"{words}: {failure.detail}"
     return words
+
+
+def culprit(found: Culprit | None) -> str:
+    """`` (NAME, ADDRESS, hop 4)``, as far as it is known; empty for nothing."""
+    if found is None:
+        return ""
+    hop = f"hop {found.hop}" if found.hop is not None else ""
+    address = "" if found.address in found.name else found.address
+    parts = [part for part in (found.name, address, hop) if part]
+    return f" ({', '.join(parts)})" if parts else ""
 
 
 def common_name(name: str) -> str:

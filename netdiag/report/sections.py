@@ -8,26 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from netdiag.model import Blame, Culprit, Finding, Report, Route, Severity, Status
-from netdiag.report import facts, units
+from netdiag.model import Finding, Report, Route, Severity, Status
+from netdiag.report import facts, phrases, units
 from netdiag.report.escape import LIMIT
 from netdiag.report.page import Page
 
 if TYPE_CHECKING:  # a report on a file has no ladder, and need not load it
     from netdiag.report.ladder import Mark
 
-_BLAME: dict[Blame, str] = {
-    "this-machine": "this machine",
-    "dns": "DNS",
-    "local-network": "the local network",
-    "path-device": "a device on the path",
-    "proxy": "the proxy",
-    "tls-interceptor": "a device that intercepts TLS",
-    "server": "the server",
-    "certificate-authority": "the certificate authority",
-    "azure-service": "the Azure service",
-    "unknown": "not known",
-}
 ROUTES: dict[Route, str] = {"direct": "direct", "proxy": "through the proxy"}
 
 #: Symbol with and without UTF-8, and style.
@@ -77,15 +65,6 @@ def verdict(page: Page, report: Report) -> None:
         page.paragraph(("Needed for: ", "bold"), report.target.purpose, first="  ")
 
 
-def _culprit(culprit: Culprit | None) -> str:
-    if culprit is None:
-        return ""
-    hop = f"hop {culprit.hop}" if culprit.hop is not None else ""
-    address = "" if culprit.address in culprit.name else culprit.address
-    parts = [part for part in (culprit.name, address, hop) if part]
-    return f" ({', '.join(parts)})" if parts else ""
-
-
 def findings(page: Page, report: Report, most: int | None = None) -> None:
     """What is wrong, in the report's order, with at most ``most`` pieces of evidence each."""
     if not report.findings:
@@ -122,7 +101,7 @@ def _advice(page: Page, finding: Finding) -> None:
 
 
 def _to_do(page: Page, finding: Finding, indent: str) -> None:
-    blamed = (_BLAME[finding.blame], _culprit(finding.culprit), ". ")
+    blamed = (phrases.BLAME[finding.blame], phrases.culprit(finding.culprit), ". ")
     parts = (("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy)
     page.paragraph(*parts, first=indent, limit=DETAIL_LIMIT)  # a command that is cut would be worse than none
 

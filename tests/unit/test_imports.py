@@ -18,7 +18,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "model": set(),
     "wire": {"model"},
     "rules": {"model"},
-    "report": {"model"},
+    # The explanations of findings are the catalogue's, which is as pure as this.
+    "report": {"model", "rules"},
     "profile": {"model"},
     "pki": {"model"},
     "irlog": {"model"},
@@ -37,6 +38,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 #: them; scapy, everyone.
 HEAVY: dict[str, set[str]] = {
     "scapy": set(),
+    "jinja2": {"report.html."},
+    "markupsafe": {"report.html."},
     "numpy": {"capture."},
     "requests": {"probes.https"},
     "rich": set(),
@@ -163,7 +166,7 @@ def test_netdiag_keeps_the_rules():
     [
         ("model", "import netdiag.pki.trust", "model:1: model may not import netdiag.pki.trust"),
         ("rules.tls", "from netdiag.probes.net import Net", "rules.tls:1: rules may not import netdiag.probes.net.Net"),
-        ("report.text", "from netdiag import rules", "report.text:1: report may not import netdiag.rules"),
+        ("report.text", "from netdiag import pki", "report.text:1: report may not import netdiag.pki"),
         ("report.text", "from netdiag import render", "report.text:1: report may not import netdiag.render"),
         ("pki.path", "def f():\n    from netdiag.wire import http", "pki.path:2: pki may not import netdiag.wire.http"),
         ("pki.path", "from . import trust", "pki.path:1: relative import"),

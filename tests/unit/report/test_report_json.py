@@ -70,8 +70,8 @@ def test_shapes():
 
 
 def test_an_unknown_format_is_a_usage_error():
-    with pytest.raises(UsageError, match="format 'html' is none of text, json, jsonl"):
-        render(REPORTS["healthy"], "html")
+    with pytest.raises(UsageError, match="format 'docx' is none of text, json, jsonl"):
+        render(REPORTS["healthy"], "docx")
 
 
 def test_members_that_a_later_release_adds_are_ignored():

@@ -1,0 +1,52 @@
+"""Everything that was seen, one entry each, with its details on demand; what a finding's evidence leads to.
+
+Contract: as section.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from netdiag.model import Observation, Report
+from netdiag.report import facts
+from netdiag.report.html import markup
+from netdiag.report.html.section import Context, Section
+from netdiag.report.ladder import Mark
+from netdiag.report.sections import MARKS, ROUTES
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One observation, ready for its template."""
+
+    anchor: str
+    observation: Observation
+    mark: Mark
+    fact: str
+    details: tuple[str, ...]
+
+
+def sections(report: Report, context: Context) -> Iterator[Section]:
+    """All observations; then what netdiag itself failed at."""
+    if report.observations:
+        entries = tuple(_entry(report, context, observation) for observation in report.observations)
+        body = markup.render("evidence", entries=entries, marks=MARKS, routes=ROUTES)
+        yield Section(anchor=context.anchor("evidence"), title="Everything that was seen", body=body)
+    if report.internal_errors:
+        lines = tuple(line for error in report.internal_errors for line in error.splitlines())
+        body = markup.render("bugs", lines=lines)
+        title = "netdiag itself failed: this is a bug to report"
+        yield Section(anchor=context.anchor("bugs"), title=title, body=body)
+
+
+def _entry(report: Report, context: Context, observation: Observation) -> Entry:
+    # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
+    usual = observation.failure is not None and observation.failure.kind == "no-answer"
+    return Entry(
+        anchor=context.evidence(report, observation.id),
+        observation=observation,
+        mark="not-run" if usual else observation.outcome,
+        fact=facts.describe(observation, report.target.host),
+        details=facts.details(observation),
+    )

@@ -1,0 +1,100 @@
+"""The page around the sections: verdict, navigation, the note for the network team, the raw JSON.
+
+Contract: as __init__.py. The page works without scripts; what needs them (sorting, zooming, copying) hides without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from netdiag.model import Finding, Report, Status
+from netdiag.report import json, phrases, ticket, units
+from netdiag.report.html import markup
+from netdiag.report.html.section import Context, Section, sections
+
+_SCRIPTS = ("page.js",)
+_STYLES = ("page.css",)
+
+WORDS: dict[Status, str] = {
+    "healthy": "works",
+    "impaired": "works, with trouble",
+    "failed": "does not work",
+    "inconclusive": "could not be tested",
+}
+_WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """One report, ready for its template."""
+
+    report: Report
+    prefix: str
+    title: str
+    status_words: str
+    summary: str
+    root: Finding | None
+    blame: str
+    culprit: str
+    made: str
+    sections: tuple[Section, ...]
+    ticket: Markup
+
+
+def one(report: Report) -> str:
+    """The page of one report."""
+    view = _view(report, Context())
+    body = markup.render("report", view=view)
+    return _page(f"{view.status_words}: {view.title}", body, json.dumps_line(report), [report])
+
+
+def several(reports: Sequence[Report]) -> str:
+    """One page of several reports: a table of them, then each on demand, the worst open."""
+    views = [_view(report, Context(prefix=f"r{n}-")) for n, report in enumerate(reports)]
+    ordered = sorted(views, key=lambda view: _WORST_FIRST.index(view.report.verdict.status))
+    counts = {status: sum(r.verdict.status == status for r in reports) for status in _WORST_FIRST}
+    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+    title = f"{units.counted(len(reports), 'target')}: {said or 'nothing tested'}"
+    body = markup.render("several", title=title, views=ordered, worst=_worst(reports))
+    return _page(title, body, json.encode_array(reports), reports)
+
+
+def _worst(reports: Sequence[Report]) -> Status:
+    found = {report.verdict.status for report in reports}
+    return next((status for status in _WORST_FIRST if status in found), "inconclusive")
+
+
+def _view(report: Report, context: Context) -> View:
+    said = report.verdict
+    root = next((finding for finding in report.findings if finding.id == said.finding), None)
+    return View(
+        report=report,
+        prefix=context.prefix,
+        title=report.target.authority,
+        status_words=WORDS[said.status],
+        summary=said.summary,
+        root=root,
+        blame=phrases.BLAME[root.blame] if root else "",
+        culprit=phrases.culprit(root.culprit) if root else "",
+        made=f"netdiag {report.tool.version}, {units.moment(report.started)}, {report.took_s:.1f} s",
+        sections=sections(report, context),
+        ticket=markup.preformatted(ticket.ticket(report)),
+    )
+
+
+def _page(title: str, body: Markup, raw: str, reports: Sequence[Report]) -> str:
+    style, script = markup.assets(_STYLES), markup.assets(_SCRIPTS)
+    return markup.render(
+        "page",
+        title=title,
+        body=body,
+        style=Markup(style),  # noqa: S704 - files of this package
+        script=Markup(script),  # noqa: S704
+        style_digest=Markup(markup.digest(style)),  # noqa: S704 - base64
+        script_digest=Markup(markup.digest(script)),  # noqa: S704
+        raw=markup.data(raw),
+        worst=_worst(reports),
+    )

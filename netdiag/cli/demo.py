@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from netdiag.cli import Parser
-from netdiag.cli.output import Output, layout_for, speaks_unicode
+from netdiag.cli.options import REPORT_FORMATS
+from netdiag.cli.output import SUFFIX, Output, layout_for, speaks_unicode
 from netdiag.model import Report, UsageError
+from netdiag.report import Format
 from netdiag.report.escape import escape, to_ascii
 
 if TYPE_CHECKING:  # the world and rich are loaded by ``run`` only: other commands should not pay for them
@@ -43,9 +45,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("scene", nargs="?", metavar="SCENE", help="run this scene only, and print its whole report")
     parser.add_argument("--list", action="store_true", help="list the scenes and what is broken in each")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="format of the report")
+    parser.add_argument("--format", choices=REPORT_FORMATS, help="format of the report (default: text)")
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="DIR", help="also write each scene's report to DIR/SCENE.json"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="also write each scene's report to DIR, as SCENE.json unless --format says otherwise",
     )
     parser.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR")
 
@@ -60,7 +66,8 @@ def run(args: argparse.Namespace) -> int:
     scenes = [scene for scene in SCENES if args.scene in (None, scene.name)]
     if not scenes:
         raise UsageError(f"{args.scene!r} is no scene; netdiag demo --list lists them")
-    whole = args.scene is not None or args.format == "json"
+    form: Format = args.format or "text"
+    whole = args.scene is not None or form != "text"
     lines = sys.stderr if whole else sys.stdout
     wrong = 0
     reports: list[Report] = []
@@ -73,10 +80,10 @@ def run(args: argparse.Namespace) -> int:
             reports.append(report)
             wrong += bool(said)
             if args.output:
-                _write(args.output / f"{scene.name}.json", report)
+                _write(args.output, scene.name, report, args.format or "json")
             say(_lines(scene, report, said, lines) if said or not whole else [])
     if whole:
-        _print_reports(reports, args)
+        _print_reports(reports, args, form)
     else:
         right = len(scenes) - wrong
         print(f"{right} of {len(scenes)} scenes as expected" + (f", {wrong} not" if wrong else ""))  # noqa: T201 - the result
@@ -124,11 +131,11 @@ def _list(scenes: Iterable[Scene]) -> None:
         print(f"{_row(scene.name, scene.expect).rstrip()}\n{text}")  # noqa: T201 - the result
 
 
-def _print_reports(reports: list[Report], args: argparse.Namespace) -> None:
+def _print_reports(reports: list[Report], args: argparse.Namespace, form: Format) -> None:
     from netdiag.report import render
 
-    with Output(None, args.format) as output:
-        output.write(render(reports[0] if args.scene else reports, args.format, layout_for(output, args)))
+    with Output(None, form) as output:
+        output.write(render(reports[0] if args.scene else reports, form, layout_for(output, args)))
 
 
 @contextlib.contextmanager
@@ -169,10 +176,11 @@ def _make_folder(path: Path) -> None:
         raise UsageError(f"cannot write reports to {path}: {error.strerror or error}") from None
 
 
-def _write(path: Path, report: Report) -> None:
+def _write(folder: Path, name: str, report: Report, form: Format) -> None:
     from netdiag.report import render
 
+    path = folder / f"{name}{SUFFIX[form]}"
     try:
-        path.write_text(render(report, "json"), encoding="utf-8")
+        path.write_text(render(report, form), encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None

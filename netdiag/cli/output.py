@@ -34,6 +34,9 @@ _SUFFIXES: dict[str, Format] = {
     ".md": "markdown",
 }
 
+#: What files of each format end in.
+SUFFIX: dict[Format, str] = {form: suffix for suffix, form in reversed(_SUFFIXES.items())} | {"ticket": ".txt"}
+
 #: Longer lines are hard to read.
 _MAX_WIDTH = 100
 

@@ -48,8 +48,7 @@ class Handshakes:
     def over(self, stream: Stream, purpose: HandshakePurpose = "main") -> Shaken:
         """The handshake that an application makes, recorded."""
         shaken = self._shake(stream, purpose, self.name, MODERN)
-        self.context.log.add(shaken.seen)
-        return shaken
+        return Shaken(self.context.log.add(shaken.seen), shaken.stream)
 
     def tls12(self, another: Opener) -> Future[TlsObservation]:
         """Begin a handshake that offers TLS 1.2 alone: whether the server takes it, and whether the path does."""

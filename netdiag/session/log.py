@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterable
 from typing import TypeVar
 
+import msgspec
+
 from netdiag.model import RUNG_OF, AnyObservation, NotRun, Route, Rung
 
 _ORDER: dict[type, int] = {kind: i for i, kind in enumerate(RUNG_OF)}
@@ -19,13 +21,17 @@ class Log:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._observations: list[AnyObservation] = []
+        self._ids: dict[str, int] = {}
         self._not_run: list[NotRun] = []
         self._errors: list[str] = []
         self._closed = False
 
     def add(self, observation: O) -> O:
-        """Keep the observation and return it."""
+        """Keep the observation and return it, with a number in its id where the id is taken: evidence names ids."""
         with self._lock:
+            number = self._ids[observation.id] = self._ids.get(observation.id, 0) + 1
+            if number > 1:
+                observation = msgspec.structs.replace(observation, id=f"{observation.id}.{number}")
             if not self._closed:
                 self._observations.append(observation)
         return observation

@@ -26,6 +26,10 @@ WORDS: dict[Status, str] = {
 }
 _WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
 
+#: Reports on one page that have all their sections, one of each root cause first; the others have their verdict. A
+#: page of 200 targets is to open at once, and 200 that fail alike say the same.
+_MOST_WHOLE = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class View:
@@ -41,6 +45,8 @@ class View:
     culprit: str
     made: str
     sections: tuple[Section, ...]
+    #: Whether it has all its sections.
+    whole: bool
     ticket: Markup
 
 
@@ -53,13 +59,39 @@ def one(report: Report) -> str:
 
 def several(reports: Sequence[Report]) -> str:
     """One page of several reports: a table of them, then each on demand, the worst open."""
-    views = [_view(report, Context(prefix=f"r{n}-")) for n, report in enumerate(reports)]
-    ordered = sorted(views, key=lambda view: _WORST_FIRST.index(view.report.verdict.status))
+    ordered = sorted(enumerate(reports), key=lambda pair: _WORST_FIRST.index(pair[1].verdict.status))
+    whole = _whole(ordered)
+    views = [_view(report, Context(prefix=f"r{n}-"), whole=n in whole) for n, report in ordered]
     counts = {status: sum(r.verdict.status == status for r in reports) for status in _WORST_FIRST}
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     title = f"{units.counted(len(reports), 'target')}: {said or 'nothing tested'}"
-    body = markup.render("several", title=title, views=ordered, worst=_worst(reports))
-    return _page(title, body, json.encode_array(reports), reports)
+    body = markup.render("several", title=title, views=views, causes=_causes(views), worst=_worst(reports))
+    return _page(title, body, json.dumps_line(list(reports)), reports)
+
+
+def _cause(report: Report) -> object:
+    """What reports share that fail alike."""
+    return report.verdict.status, report.verdict.finding, report.verdict.blame
+
+
+def _whole(ordered: Sequence[tuple[int, Report]]) -> frozenset[int]:
+    """The places of the reports that are shown in full: the first with each root cause, then the others."""
+    met: set[object] = set()
+    first: list[int] = []
+    again: list[int] = []
+    for n, report in ordered:
+        (again if _cause(report) in met else first).append(n)
+        met.add(_cause(report))
+    return frozenset((first + again)[:_MOST_WHOLE])
+
+
+def _causes(views: Sequence[View]) -> list[list[View]]:
+    """The reports with something wrong, those with the same root cause together, the worst first."""
+    groups: dict[object, list[View]] = {}
+    for view in views:
+        if view.root is not None:
+            groups.setdefault(_cause(view.report), []).append(view)
+    return list(groups.values())
 
 
 def _worst(reports: Sequence[Report]) -> Status:
@@ -67,7 +99,7 @@ def _worst(reports: Sequence[Report]) -> Status:
     return next((status for status in _WORST_FIRST if status in found), "inconclusive")
 
 
-def _view(report: Report, context: Context) -> View:
+def _view(report: Report, context: Context, *, whole: bool = True) -> View:
     said = report.verdict
     root = next((finding for finding in report.findings if finding.id == said.finding), None)
     return View(
@@ -80,14 +112,15 @@ def _view(report: Report, context: Context) -> View:
         blame=phrases.BLAME[root.blame] if root else "",
         culprit=phrases.culprit(root.culprit) if root else "",
         made=f"netdiag {report.tool.version}, {units.moment(report.started)}, {report.took_s:.1f} s",
-        sections=sections(report, context),
+        sections=sections(report, context) if whole else (),
+        whole=whole,
         ticket=markup.preformatted(ticket.ticket(report)),
     )
 
 
 def _page(title: str, body: Markup, raw: str, reports: Sequence[Report]) -> str:
     style, script = markup.assets(_STYLES), markup.assets(_SCRIPTS)
-    return markup.render(
+    page = markup.render(
         "page",
         title=title,
         body=body,
@@ -98,3 +131,4 @@ def _page(title: str, body: Markup, raw: str, reports: Sequence[Report]) -> str:
         raw=markup.data(raw),
         worst=_worst(reports),
     )
+    return str(page)

@@ -20,7 +20,7 @@ _LEAST = 0.004
 #: Bars of one rung; of a name with very many addresses the first ones tell enough.
 _MOST_BARS = 60
 #: Labels on the axis, at most.
-_TICKS = 5
+_TICKS = 4
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,9 @@ from hypothesis import settings
 settings.register_profile("netdiag", deadline=None)  # how long an example takes says nothing on a busy machine
 settings.load_profile("netdiag")
 
-LAB = Path(__file__).resolve().parent / "lab"
+HERE = Path(__file__).resolve().parent
+#: Every test in one of these folders carries its name as a marker.
+MARKED = ("browser", "lab")
 
 for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
     os.environ.pop(_name, None)
@@ -22,10 +24,11 @@ for _name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything under tests/lab carries the marker ``lab``."""
+    """Everything under tests/lab carries the marker ``lab``, and so on."""
     for item in items:
-        if LAB in item.path.parents:
-            item.add_marker(pytest.mark.lab)
+        for name in MARKED:
+            if HERE / name in item.path.parents:
+                item.add_marker(getattr(pytest.mark, name))
 
 
 class _Guard:

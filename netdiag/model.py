@@ -1174,6 +1174,17 @@ class Tool(Struct, frozen=True, kw_only=True):
     version: str
 
 
+class MachineInfo(Struct, frozen=True, kw_only=True):
+    """The machine that a report was made on, so that reports of several machines can be told apart."""
+
+    #: Its own host name, as it calls itself: at most 253 characters.
+    name: str = ""
+    #: The operating system in words: "Windows Server 2022", "Debian GNU/Linux 12 (bookworm)"; at most 100 characters.
+    system: str = ""
+    #: How far its local time is ahead of UTC, as its time zone says; None where that is not known.
+    utc_offset_s: int | None = None
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """Everything that one run found out about one target."""
 
@@ -1194,6 +1205,154 @@ class Report(Struct, frozen=True, kw_only=True):
     more_resets: int = 0
     #: A bug in netdiag that ended a rung early, one line each.
     internal_errors: tuple[str, ...] = ()
+    #: Where it was made. None where the user wants that left out, and in reports on captures and logs, which tell of
+    #: other machines.
+    machine: MachineInfo | None = None
+
+
+class Rejudgement(Struct, frozen=True, kw_only=True):
+    """How today's rules judge a saved report otherwise than it was judged when it was made."""
+
+    #: The verdict that it was saved with.
+    verdict: Verdict
+    #: Ids of findings that it has got by it, and of those that it has lost; sorted.
+    new: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+
+
+class LabelledReport(Struct, frozen=True, kw_only=True):
+    """One report of an incident."""
+
+    #: What it is called in this incident: unique in it, one short line ("node-b", "node-b 14:05", "trace.pcapng").
+    label: str
+    #: The file that it was read from, as the user named it; empty for none.
+    file: str = ""
+    report: Report
+    #: Set where today's rules judge it otherwise.
+    rejudged: Rejudgement | None = None
+
+
+class FindingSource(Struct, frozen=True, kw_only=True):
+    """One report that has a finding, and what it has to say of it."""
+
+    #: The label of the report.
+    report: str
+    severity: Severity
+    summary: str
+    #: Ids of observations in that report.
+    evidence: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
+
+
+class ExplainedFinding(Struct, frozen=True, kw_only=True):
+    """A finding of one report that is only a symptom of what another finding of the incident tells."""
+
+    #: The label of the report that has it; ``finding.evidence`` are ids of observations in that report.
+    report: str
+    finding: Finding
+    #: Why both are about the same thing, a sentence: "Both are about the connection from ...".
+    because: str
+
+
+class IncidentFinding(Finding, frozen=True, kw_only=True):
+    """One fault, as all reports together show it: a ``Finding`` in the words of the best informed report.
+
+    ``evidence`` is empty here, for ids of observations mean something within one report only: they stand in
+    ``sources``. ``folded`` holds the ids of all findings that it explains, in its own reports and in ``explains``.
+    """
+
+    #: What it is about: "host:port", a host's name, a file; empty where it is about a machine as a whole.
+    target: str = ""
+    #: Every report that has it, at least one, the best informed first.
+    sources: tuple[FindingSource, ...]
+    #: Symptoms of it, in whichever report.
+    explains: tuple[ExplainedFinding, ...] = ()
+
+
+class SeenBy(Struct, frozen=True, kw_only=True):
+    """What one report shows of the thing that a ``Difference`` is about."""
+
+    #: The label of the report.
+    report: str
+    #: In words, for a cell of a table: "TLSv1.2", "10.0.0.4, 10.0.0.5", "none"; may be long.
+    value: str
+
+
+class Difference(Struct, frozen=True, kw_only=True):
+    """One thing that reports about the same target show differently. What is the same for all is never one."""
+
+    rung: Rung
+    #: The way that it was seen on.
+    route: Route = "direct"
+    #: The thing, in words: "addresses", "proxy", "TLS version", "issuer of the chain", "trust store", "HTTP status".
+    what: str
+    #: For each report that shows it, in the order of the comparison's reports.
+    values: tuple[SeenBy, ...]
+    #: In a sentence: "Only node-b goes through the proxy http://proxy:8080; the others connect directly.".
+    sentence: str
+    #: It divides those that work from those that do not: no value occurs on both sides.
+    telling: bool = False
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """What several reports show of one and the same target: other machines, or the same one at other times."""
+
+    #: "host:port".
+    target: str
+    #: Labels of the reports that are compared, those that work first; which of them work, and which do not.
+    reports: tuple[str, ...]
+    working: tuple[str, ...] = ()
+    failing: tuple[str, ...] = ()
+    #: The telling ones first, then in the order of the ladder.
+    differences: tuple[Difference, ...] = ()
+    #: What follows from it, a sentence each, the most telling first; never empty.
+    conclusions: tuple[str, ...]
+
+
+class Changes(Struct, frozen=True, kw_only=True):
+    """What is different in one report from the baseline, which was made when all was well."""
+
+    #: "host:port", or the file, that the report is about.
+    target: str
+    #: The label of the report, and of the one of ``Incident.baseline`` that it is compared with.
+    report: str
+    baseline: str
+    #: By what they belong together: the same target, the same host, or only the same command.
+    matched: Literal["target", "host", "command"] = "target"
+    #: ``values`` holds the baseline's first, the report's second; all count as telling.
+    differences: tuple[Difference, ...] = ()
+    #: Findings that the baseline has not got, the worst first; ids of findings that only the baseline has.
+    new: tuple[Finding, ...] = ()
+    vanished: tuple[str, ...] = ()
+    #: What follows from it, a sentence each, the most telling first; never empty.
+    conclusions: tuple[str, ...]
+
+
+class Incident(Struct, tag_field="kind", tag="incident", frozen=True, kw_only=True):
+    """Several reports as one case: what is wrong, who is to blame, what to do, and which report shows it.
+
+    In JSON ``"kind": "incident"`` tells it from a report.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    tool: Tool
+    #: When the earliest of its reports was begun.
+    started: float
+    #: The one root cause: the first of ``findings`` where the status is "failed" or "impaired".
+    verdict: Verdict
+    #: How the reports together lead to the verdict, a sentence each; empty where one report says it all.
+    reasoning: tuple[str, ...] = ()
+    #: Merged: the root cause first, then the worst first.
+    findings: tuple[IncidentFinding, ...] = ()
+    #: At least one; in the order of time.
+    reports: tuple[LabelledReport, ...]
+    #: One for each target that several reports are about.
+    comparisons: tuple[Comparison, ...] = ()
+    #: The reports of ``--baseline``, and for each report that one of them matches, what changed since.
+    baseline: tuple[LabelledReport, ...] = ()
+    changes: tuple[Changes, ...] = ()
+    #: What to know of the reports themselves, a sentence each: made far apart in time, no baseline that matches.
+    remarks: tuple[str, ...] = ()
 
 
 class UsageError(Exception):

@@ -1261,8 +1261,8 @@ class IncidentFinding(Finding, frozen=True, kw_only=True):
     ``sources``. ``folded`` holds the ids of all findings that it explains, in its own reports and in ``explains``.
     """
 
-    #: What it is about: "host:port", a host's name, a file; empty where it is about a machine as a whole.
-    target: str = ""
+    #: What it is about: "host:port" or a file, each once, sorted; several where one device or name server fails them.
+    targets: tuple[str, ...] = ()
     #: Every report that has it, at least one, the best informed first.
     sources: tuple[FindingSource, ...]
     #: Symptoms of it, in whichever report.

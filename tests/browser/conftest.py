@@ -7,6 +7,7 @@ beyond the page itself fails it. ``serious(page)`` lists what axe-core finds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,12 +49,15 @@ def browser() -> Iterator[Browser]:
 def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]:
     """``open_page(html, **context)``: the page in a context of its own (viewport, color_scheme, java_script_enabled).
 
-    Each page is a file, as a user opens it.
+    Each page is a file, as a user opens it. ``instead_of`` takes the place of another page, which is quicker.
     """
     contexts: list[Any] = []
     faults: list[str] = []
+    numbers = count()
 
-    def opened(html: str, **context: Any) -> Page:
+    def opened(html: str, instead_of: Page | None = None, **context: Any) -> Page:
+        if instead_of is not None:
+            return show(instead_of, html)
         options = {"viewport": {"width": 1280, "height": 900}} | context
         made = browser.new_context(**options)
         contexts.append(made)
@@ -63,7 +67,10 @@ def open_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., Page]]
         page.on(
             "request", lambda asked: None if asked.url.startswith(_ITS_OWN) else faults.append(f"request: {asked.url}")
         )
-        file = tmp_path / f"page-{len(contexts)}.html"
+        return show(page, html)
+
+    def show(page: Page, html: str) -> Page:
+        file = tmp_path / f"page-{next(numbers)}.html"
         file.write_text(html, encoding="utf-8")
         page.goto(file.as_uri())
         return page

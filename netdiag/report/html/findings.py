@@ -65,11 +65,12 @@ def _entry(report: Report, context: Context, n: int, finding: Finding) -> Entry:
         blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
         evidence=evidence[:_FEW],
         more=evidence[_FEW:],
-        explanation=_explanation(finding.id),
+        explanation=explanation(finding.id),
     )
 
 
-def _explanation(identifier: str) -> Markup:
+def explanation(identifier: str) -> Markup:
+    """The rule's explanation; empty for an id that this netdiag does not know."""
     from netdiag.rules import CATALOGUE
 
     rule = CATALOGUE.get(identifier)

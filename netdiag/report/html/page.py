@@ -6,24 +6,18 @@ Contract: as __init__.py. The page works without scripts; what needs them (sorti
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from netdiag.model import Finding, Report, Status
-from netdiag.report import json, phrases, ticket, units
+from netdiag.model import Incident, Report, Status
+from netdiag.report import json, units
 from netdiag.report.html import markup
-from netdiag.report.html.section import Context, Section, sections
+from netdiag.report.html.section import Context
+from netdiag.report.html.views import View, view
 
 _SCRIPTS = ("page.js",)
 _STYLES = ("page.css",)
 
-WORDS: dict[Status, str] = {
-    "healthy": "works",
-    "impaired": "works, with trouble",
-    "failed": "does not work",
-    "inconclusive": "could not be tested",
-}
 _WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
 
 #: Reports on one page that have all their sections, one of each root cause first; the others have their verdict. A
@@ -31,42 +25,31 @@ _WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healt
 _MOST_WHOLE = 20
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """One report, ready for its template."""
-
-    report: Report
-    prefix: str
-    title: str
-    status_words: str
-    summary: str
-    root: Finding | None
-    blame: str
-    culprit: str
-    made: str
-    sections: tuple[Section, ...]
-    #: Whether it has all its sections.
-    whole: bool
-    ticket: Markup
-
-
 def one(report: Report) -> str:
     """The page of one report."""
-    view = _view(report, Context())
-    body = markup.render("report", view=view)
-    return _page(f"{view.status_words}: {view.title}", body, json.dumps_line(report), [report])
+    seen = view(report, Context())
+    body = markup.render("report", view=seen)
+    return frame(f"{seen.status_words}: {seen.title}", body, json.dumps_line(report))
 
 
 def several(reports: Sequence[Report]) -> str:
     """One page of several reports: a table of them, then each on demand, the worst open."""
     ordered = sorted(enumerate(reports), key=lambda pair: _WORST_FIRST.index(pair[1].verdict.status))
     whole = _whole(ordered)
-    views = [_view(report, Context(prefix=f"r{n}-"), whole=n in whole) for n, report in ordered]
+    views = [view(report, Context(prefix=f"r{n}-", level=5), whole=n in whole) for n, report in ordered]
     counts = {status: sum(r.verdict.status == status for r in reports) for status in _WORST_FIRST}
     said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
     title = f"{units.counted(len(reports), 'target')}: {said or 'nothing tested'}"
     body = markup.render("several", title=title, views=views, causes=_causes(views), worst=_worst(reports))
-    return _page(title, body, json.dumps_line(list(reports)), reports)
+    return frame(title, body, json.dumps_line(list(reports)))
+
+
+def incident(found: Incident) -> str:
+    """The page of several reports that are one case."""
+    from netdiag.report.html import case
+
+    title = f"{found.verdict.status}: {units.counted(len(found.reports), 'report')}"
+    return frame(title, case.body(found), json.dumps_line(found))
 
 
 def _cause(report: Report) -> object:
@@ -88,9 +71,9 @@ def _whole(ordered: Sequence[tuple[int, Report]]) -> frozenset[int]:
 def _causes(views: Sequence[View]) -> list[list[View]]:
     """The reports with something wrong, those with the same root cause together, the worst first."""
     groups: dict[object, list[View]] = {}
-    for view in views:
-        if view.root is not None:
-            groups.setdefault(_cause(view.report), []).append(view)
+    for seen in views:
+        if seen.root is not None:
+            groups.setdefault(_cause(seen.report), []).append(seen)
     return list(groups.values())
 
 
@@ -99,26 +82,8 @@ def _worst(reports: Sequence[Report]) -> Status:
     return next((status for status in _WORST_FIRST if status in found), "inconclusive")
 
 
-def _view(report: Report, context: Context, *, whole: bool = True) -> View:
-    said = report.verdict
-    root = next((finding for finding in report.findings if finding.id == said.finding), None)
-    return View(
-        report=report,
-        prefix=context.prefix,
-        title=report.target.authority,
-        status_words=WORDS[said.status],
-        summary=said.summary,
-        root=root,
-        blame=phrases.BLAME[root.blame] if root else "",
-        culprit=phrases.culprit(root.culprit) if root else "",
-        made=f"netdiag {report.tool.version}, {units.moment(report.started)}, {report.took_s:.1f} s",
-        sections=sections(report, context) if whole else (),
-        whole=whole,
-        ticket=markup.preformatted(ticket.ticket(report)),
-    )
-
-
-def _page(title: str, body: Markup, raw: str, reports: Sequence[Report]) -> str:
+def frame(title: str, body: Markup, raw: str) -> str:
+    """A whole document around ``body``; ``raw`` is the JSON that it was made from."""
     style, script = markup.assets(_STYLES), markup.assets(_SCRIPTS)
     page = markup.render(
         "page",
@@ -129,6 +94,5 @@ def _page(title: str, body: Markup, raw: str, reports: Sequence[Report]) -> str:
         style_digest=Markup(markup.digest(style)),  # noqa: S704 - base64
         script_digest=Markup(markup.digest(script)),  # noqa: S704
         raw=markup.data(raw),
-        worst=_worst(reports),
     )
     return str(page)

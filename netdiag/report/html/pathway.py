@@ -63,7 +63,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
     seen = (o for o in report.observations if isinstance(o, TraceObservation | WireObservation))
     limits = tuple(dict.fromkeys(limit for o in seen for limit in o.limits))
     if drawings:
-        body = markup.render("pathway", drawings=drawings, limits=limits, lane=LANE)
+        body = markup.render("pathway", drawings=drawings, limits=limits, level=context.level)
         yield Section(anchor=context.anchor("path"), title="The path", body=body)
 
 

@@ -26,9 +26,13 @@ class Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What sections need to know of their page: the prefix of every id, so that several reports fit on one."""
+    """What sections need to know of their page, so that several reports fit on one.
+
+    ``prefix`` begins every id; ``level`` is that of headings within a section.
+    """
 
     prefix: str = ""
+    level: int = 3
 
     def anchor(self, name: str) -> str:
         """An id on the page."""

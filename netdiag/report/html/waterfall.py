@@ -85,6 +85,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         marks=MARKS,
         rest=[entry for entry in report.not_run if (entry.rung, entry.route) not in told],
         routes=ROUTES,
+        level=context.level,
     )
     yield Section(anchor=context.anchor("ladder"), title="Step by step", body=body)
 

@@ -13,8 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netdiag.model import Report
-from netdiag.report import render
+from netdiag.model import (
+    Changes,
+    Comparison,
+    Difference,
+    ExplainedFinding,
+    FindingSource,
+    Incident,
+    IncidentFinding,
+    LabelledReport,
+    Report,
+    SeenBy,
+)
+from netdiag.report import html, render
 from netdiag.report.html import markup, page, pathway, waterfall
 from netdiag.report.html.section import Context
 from tests.support import ROOT
@@ -169,7 +180,64 @@ def test_of_many_reports_each_cause_is_told_in_full_once(monkeypatch):
     assert found.text.count("Step by step") == 3
     assert "32 targets: 31 failed, 1 healthy" in found.text
     assert len([a for tag, a in found.elements if tag == "details" and a.get("class") == "report"]) == 32
-    opened = [
-        a["id"] for tag, a in found.elements if tag == "details" and a.get("class") == "report" and "open" in a
-    ]
+    opened = [a["id"] for tag, a in found.elements if tag == "details" and a.get("class") == "report" and "open" in a]
     assert opened == ["r1-report"]
+
+
+def test_an_incident_leads_into_its_reports():
+    sick, well = GOLDEN["tls-intercepting-squid"], GOLDEN["healthy-squid"]
+    finding = sick.findings[0]
+    source = FindingSource(
+        report="node-b", severity=finding.severity, summary=finding.summary, evidence=finding.evidence
+    )
+    merged = IncidentFinding(
+        **{name: getattr(finding, name) for name in ("id", "severity", "summary", "blame", "remedy")},
+        targets=("app:443",),
+        sources=(source,),
+        explains=(ExplainedFinding(report="node-a", finding=finding, because="Both are about one connection."),),
+    )
+    difference = Difference(
+        rung="chain",
+        what="issuer of the chain",
+        values=(SeenBy(report="node-a", value="Contoso"), SeenBy(report="node-b", value="<b>Zscaler")),
+        sentence="...",
+        telling=True,
+    )
+    compared = Comparison(
+        target="app:443",
+        reports=("node-a", "node-b"),
+        working=("node-a",),
+        failing=("node-b",),
+        differences=(difference,),
+        conclusions=("Only node-b sees another issuer.",),
+    )
+    changed = Changes(
+        target="app:443",
+        report="node-b",
+        baseline="good",
+        new=(finding,),
+        vanished=("dns.timeout",),
+        conclusions=("!",),
+    )
+    incident = Incident(
+        tool=sick.tool,
+        started=sick.started,
+        verdict=sick.verdict,
+        reasoning=("node-a works.",),
+        findings=(merged,),
+        reports=(LabelledReport(label="node-a", report=well), LabelledReport(label="node-b", report=sick)),
+        comparisons=(compared,),
+        baseline=(LabelledReport(label="good", report=well),),
+        changes=(changed,),
+        remarks=("Made far apart.",),
+    )
+    found = Document(html.incident(incident))
+    identifiers = found.attributes("id")
+    assert len(identifiers) == len(set(identifiers))
+    links = [link for link in found.attributes("href") if link != "data:,"]
+    assert [link for link in links if link[1:] not in identifiers] == []
+    places = [n for n, o in enumerate(sick.observations) if o.id in finding.evidence]
+    assert {f"#r1-o{n}" for n in places} <= set(links)
+    for said in ("node-a works.", "Made far apart.", "Only node-b sees another issuer.", "<b>Zscaler", "dns.timeout"):
+        assert said in found.text
+    assert msgspec.json.decode(found.texts["script"][0], type=Incident) == incident

@@ -141,7 +141,7 @@ def missing(path: CertificatePath) -> str:
 
 def in_windows(fault: ChainFault) -> str:
     """The names that .NET and Windows have for a fault: ``NotTimeValid 0x1, 0x800B0101``."""
-    flag = f"{fault.status_flag} 0x{fault.status:X}" if fault.status_flag else ""
+    flag = f"{fault.status_flag} 0x{fault.status:X}" if fault.status else fault.status_flag
     return ", ".join(filter(None, (flag, fault.hresult)))
 
 

@@ -8,7 +8,7 @@ the server's own, what is known of it stands there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from netdiag.model import (
     CaptureObservation,
@@ -23,6 +23,7 @@ from netdiag.model import (
 from netdiag.report import certificate_facts as told
 from netdiag.report import chain_facts
 from netdiag.report.html import chain, markup
+from netdiag.report.html.chain_values import View
 from netdiag.report.html.section import Context, Section
 from netdiag.report.ladder import Mark
 from netdiag.report.phrases import common_name
@@ -30,9 +31,11 @@ from netdiag.report.sections import MARKS, ROUTES
 from netdiag.report.units import counted
 
 #: Chains that stand side by side, or one below the other, without a list before them.
-_FEW = 2
-#: Chains of a list that are open from the start, the worst first.
+_FEW = 3
+#: Chains of a list that are open from the start, and that are drawn at all, the worst first. A file may hold a whole
+#: store of roots, and a page of them all would be slow to open.
 _OPEN = 3
+_DRAWN = 60
 
 #: What the mark of an element says, for those who do not see it.
 _WORDS: dict[Mark, str] = {"ok": "no fault", "warning": "a warning", "failed": "an error", "not-run": "not known"}
@@ -51,20 +54,29 @@ class Expected:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Row:
+    """One chain in the list. ``anchor`` is where it is drawn, empty for nowhere."""
+
+    anchor: str
+    mark: Mark
+    name: str
+    title: str
+    tally: str
+    faults: tuple[str, ...]
+    lifetime: str
+    issuer: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Drawing:
     """One chain, drawn for all observations of it. ``title`` tells the way, empty where there is one way only."""
 
-    view: chain.View
-    #: 0 for the gravest fault.
-    rank: int
-    issuer: str
-    lifetime: str
-    faults: tuple[str, ...]
+    view: View
     title: str
     #: What an interception has to do with it, and whether that is good.
     remark: str
     good: bool
-    open: bool = True
+    open: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +97,10 @@ class _Group:
 
 
 class _Seen:
-    """The observations of a report that this section is about."""
+    """The observations of a report that this section is about.
+
+    ``listed``: there are so many chains that a list comes before them, and they stand the worst first.
+    """
 
     def __init__(self, report: Report, context: Context) -> None:
         self.report = report
@@ -108,11 +123,9 @@ class _Seen:
                 self.keys.setdefault(o.parent, []).append((n, o))
             self.of_capture |= isinstance(o, CaptureObservation)
         self.groups = [_Group(tuple(members)) for members in same.values()]
-
-    @property
-    def listed(self) -> bool:
-        """Whether a list comes before the chains."""
-        return len(self.groups) > (1 if self.report.target.scheme == "file" else _FEW)
+        self.listed = len(self.groups) > (1 if report.target.scheme == "file" else _FEW)
+        if self.listed:
+            self.groups.sort(key=lambda group: chain_facts.worst(group.first.faults).rank)
 
     @property
     def keys_alone(self) -> list[tuple[int, KeyObservation]]:
@@ -159,10 +172,7 @@ def _identity(place: int, o: ChainObservation) -> object:
 def sections(report: Report, context: Context) -> Iterator[Section]:
     """The chains and keys of a report, where it has any, and what was not done with certificate files."""
     seen = _Seen(report, context)
-    drawings = [_drawing(seen, group) for group in seen.groups]
-    if seen.listed:
-        drawings.sort(key=lambda drawing: drawing.rank)
-        drawings = [replace(drawing, open=n < _OPEN) for n, drawing in enumerate(drawings)]
+    drawings = [_drawing(seen, group, n) for n, group in enumerate(seen.groups[:_DRAWN])]
     keys = tuple(chain.keys(report, context, seen.keys_alone, seen.findings()))
     not_done = report.not_run if report.target.scheme == "file" and not seen.of_capture else ()
     if not (drawings or keys or not_done):
@@ -170,7 +180,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
     body = markup.render(
         "certificates",
         drawings=drawings,
-        listed=seen.listed,
+        rows=[_row(seen, group, n) for n, group in enumerate(seen.groups)] if seen.listed else [],
         expected=_expected(seen),
         keys=keys,
         not_done=[entry.reason for entry in not_done],
@@ -178,7 +188,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         words=_WORDS,
         most_faults=chain.FAULTS,
     )
-    title = "Certificates" if len(drawings) != 1 else "Certificate chain"
+    title = "Certificate chain" if len(drawings) == 1 else "Certificates"
     yield Section(anchor=context.anchor("certificates"), title=title, body=body)
 
 
@@ -186,7 +196,7 @@ def drawn(report: Report, context: Context) -> dict[str, str]:
     """Where handshakes, chains, URLs and keys stand in this section."""
     seen = _Seen(report, context)
     found: dict[str, str] = {}
-    for group in seen.groups:
+    for group in seen.groups[:_DRAWN]:
         desk = seen.desk(group)
         for _, o in group.members:
             found |= {o.id: desk.anchor} | ({o.parent: desk.anchor} if o.parent else {})
@@ -198,26 +208,37 @@ def drawn(report: Report, context: Context) -> dict[str, str]:
     return found
 
 
-def _drawing(seen: _Seen, group: _Group) -> Drawing:
-    view = chain.view(seen.desk(group))
-    remark, good = _remark(seen.report, group)
+def _row(seen: _Seen, group: _Group, n: int) -> Row:
     o = group.first
     leaf = o.elements[0] if o.elements else None
-    return Drawing(
-        view=view,
-        rank=chain_facts.worst(o.faults).rank,
-        issuer=common_name(leaf.issuer) if leaf else "",
-        lifetime=told.lifetime(leaf, o.at or o.started) if leaf else "",
+    return Row(
+        anchor=seen.desk(group).anchor if n < _DRAWN else "",
+        mark=chain.mark(o),
+        name=chain.name(o),
+        title=_title(seen, group),
+        tally=chain.tally(o),
         faults=tuple(dict.fromkeys(fault.finding for fault in o.faults if fault.severity is not Severity.INFO)),
-        title=_title(seen, group) if len(seen.groups) > 1 or len(group.members) > 1 else "",
+        lifetime=told.lifetime(leaf, o.at or o.started) if leaf else "",
+        issuer=common_name(leaf.issuer) if leaf else "",
+    )
+
+
+def _drawing(seen: _Seen, group: _Group, n: int) -> Drawing:
+    remark, good = _remark(seen.report, group)
+    return Drawing(
+        view=chain.view(seen.desk(group)),
+        title=_title(seen, group),
         remark=remark,
         good=good,
+        open=n < _OPEN or not seen.listed,
     )
 
 
 def _title(seen: _Seen, group: _Group) -> str:
-    """Which way, or how often, a chain came."""
+    """Which way, or how often, a chain came; empty for the only one."""
     o = group.first
+    if len(seen.groups) == len(group.members) == 1:
+        return ""
     if o.source == "file":
         return o.id
     if o.source == "capture":

@@ -27,7 +27,8 @@ from netdiag.model import (
 )
 from netdiag.report import certificate_facts as told
 from netdiag.report import certutil, chain_facts, units
-from netdiag.report.html.particulars import Particulars, Period, by_digest, particulars, pem, period
+from netdiag.report.html.chain_values import Element, Fault, Key, Ladder, Other, Sent, Url, View
+from netdiag.report.html.particulars import by_digest, particulars, pem, period
 from netdiag.report.html.section import Context
 from netdiag.report.ladder import Mark
 from netdiag.report.phrases import some
@@ -38,6 +39,9 @@ FAULTS = 8
 #: Names beside the element; all of them stand in its particulars.
 _NAMES = 4
 
+#: Certificates that a server sent, in the list of those that are not simply the chain.
+_SENT = 40
+
 #: What is known of a revocation, in a word or two, where a fault has told it in full.
 _STATES: dict[RevocationState, str] = {
     "good": "not revoked",
@@ -47,129 +51,6 @@ _STATES: dict[RevocationState, str] = {
     "no-service": "it names no service",
     "not-checked": "not checked",
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fault:
-    """One fault. ``href`` is the finding that it leads to, empty for none."""
-
-    mark: Mark
-    severity: str
-    finding: str
-    href: str
-    words: str
-    windows: str
-    refused_by: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Url:
-    """One URL, and what became of it. ``excuse`` tells why it is no matter."""
-
-    anchor: str
-    href: str
-    mark: Mark
-    purpose: str
-    status: str
-    took: str
-    came: str
-    url: str
-    why: str
-    excuse: str
-    more: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Element:
-    """One certificate of a path. ``state`` is the mark and the words of its revocation, None where nobody asked."""
-
-    anchor: str
-    number: int
-    mark: Mark
-    name: str
-    role: str
-    lifetime: str
-    period: Period | None
-    about: tuple[tuple[str, str], ...]
-    faults: tuple[Fault, ...]
-    notes: tuple[Fault, ...]
-    state: tuple[Mark, str] | None
-    urls: tuple[Url, ...] = ()
-    more: tuple[Url, ...] = ()
-    particulars: Particulars | None = None
-    #: What leads on to its issuer: a line, a line to where one should be, nothing.
-    onward: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ladder:
-    """The elements of one path, the leaf first; ``missing`` is the issuer that was not found, empty for none.
-
-    ``vouched``: the operating system's own verification found it.
-    """
-
-    elements: tuple[Element, ...]
-    missing: str
-    vouched: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Other:
-    """A candidate path that was not chosen."""
-
-    mark: Mark
-    words: str
-    ladder: Ladder
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sent:
-    """One certificate as the server sent it; ``pem`` only where no element of the path shows it."""
-
-    place: str
-    href: str
-    note: str
-    sha256: str
-    pem: str
-    anchor: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """A private key, or its absence where there should be one."""
-
-    anchor: str
-    href: str
-    path: str
-    mark: Mark
-    words: str
-    findings: tuple[tuple[str, str], ...]
-    rows: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class View:
-    """One chain. ``evidence`` is its observation's entry; ``loose`` are faults of what is no element."""
-
-    anchor: str
-    id: str
-    evidence: str
-    name: str
-    mark: Mark
-    tally: str
-    question: str
-    stores: tuple[tuple[str, str], ...]
-    ladder: Ladder
-    loose: tuple[Fault, ...]
-    sent_words: str
-    sent: tuple[Sent, ...]
-    chosen: str
-    others: tuple[Other, ...]
-    exhausted: bool
-    rejected: tuple[str, ...]
-    keys: tuple[Key, ...]
-    certutil: tuple[str, ...]
-    caveat: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,7 +117,7 @@ def view(desk: Desk) -> View:
         evidence=desk.entry(desk.place),
         name=name(chain),
         mark=mark(chain),
-        tally=told.tally(chain.faults) or "nothing wrong",
+        tally=tally(chain),
         question=chain_facts.question(chain, desk.report.started),
         stores=() if in_file else told.roots(chain),
         ladder=_ladder(desk, desk.path),
@@ -263,6 +144,11 @@ def mark(chain: ChainObservation) -> Mark:
     return chain_facts.MARKS[chain_facts.worst(chain.faults)]
 
 
+def tally(chain: ChainObservation) -> str:
+    """How much is wrong with it."""
+    return told.tally(chain.faults) or "nothing wrong"
+
+
 def _ladder(desk: Desk, path: CertificatePath, prefix: str = "") -> Ladder:
     """``prefix`` tells a path that was not chosen from the best one, which has it empty."""
     missing = chain_facts.missing(path)
@@ -271,7 +157,7 @@ def _ladder(desk: Desk, path: CertificatePath, prefix: str = "") -> Ladder:
         _element(desk, path, index, prefix, "gap" if index == last and missing else "line" if index < last else "")
         for index in range(len(path.elements))
     )
-    return Ladder(elements=elements, missing=missing, vouched=desk.vouched)
+    return Ladder(elements=elements, missing=missing, vouched=desk.vouched and not prefix)
 
 
 def _element(desk: Desk, path: CertificatePath, index: int, prefix: str, onward: str) -> Element:
@@ -374,10 +260,10 @@ def _sent(desk: Desk) -> tuple[str, tuple[Sent, ...]]:
     path = [element.sha256 for element in desk.chain.elements]
     if digests == path[: len(digests)]:
         if len(digests) == 1:
-            return "The server sent the first of these certificates alone.", ()
+            return f"The server sent {'this certificate' if len(path) == 1 else 'the first of these'} alone.", ()
         return f"The server sent the first {len(digests)} of these certificates, in this order.", ()
     listed = []
-    for n, (digest, der) in enumerate(zip(digests, desk.sent, strict=True)):
+    for n, (digest, der) in enumerate(zip(digests[:_SENT], desk.sent, strict=False)):
         within = path.index(digest) if digest in path else None
         note = "" if within is None else f"{told.short_name(desk.chain.elements[within])}, number {within} of the chain"
         again = "sent before" if digest in digests[:n] else ""
@@ -391,7 +277,8 @@ def _sent(desk: Desk) -> tuple[str, tuple[Sent, ...]]:
                 anchor=f"{desk.anchor}-sent{n}",
             )
         )
-    return f"The server sent {units.counted(len(listed), 'certificate')}, not simply this chain:", tuple(listed)
+    begin = f"; the first {_SENT}" if len(digests) > _SENT else ""
+    return f"The server sent {units.counted(len(digests), 'certificate')}, not simply this chain{begin}:", tuple(listed)
 
 
 def keys(

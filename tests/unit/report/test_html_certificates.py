@@ -79,7 +79,7 @@ def section(report):
 
 def drawings(report):
     seen = certificates._Seen(report, Context())
-    return [certificates._drawing(seen, group) for group in seen.groups]
+    return [certificates._drawing(seen, group, n) for n, group in enumerate(seen.groups)]
 
 
 def of(report, kind):
@@ -280,6 +280,19 @@ def test_several_certificates_are_listed_the_worst_first_and_open():
     assert ["open" in a for a in folded] == [True] * 3 + [False] * 56
 
 
+def test_of_very_many_certificates_the_worst_are_drawn_and_all_are_listed(monkeypatch):
+    monkeypatch.setattr(certificates, "_DRAWN", 2)
+    bad = msgspec.structs.replace(certified.untrusted().observations[0], id="chain.9")
+    fine = [certified.chain(id=f"chain.{n}") for n in range(9)]
+    report = msgspec.structs.replace(certified.untrusted(), observations=(*fine, bad))
+    text = section(report)
+    assert "The first 2, the worst, are drawn below" in text
+    assert all(f"chain.{n}" in text for n in range(10))
+    assert set(certificates.drawn(report, Context())) == {"chain.9", "chain.0"}
+    found = Document(render(report, "html"))
+    assert {link[1:] for link in found.attributes("href") if link.startswith("#")} <= set(found.attributes("id"))
+
+
 def test_a_capture_chain_that_came_often_is_drawn_once():
     tls = [handmade.tls(id=f"tls-{n}", source="capture") for n in range(5)]
     chains = [handmade.chain(id=f"chain-{n}", source="capture", parent=f"tls-{n}", at=AT + n) for n in range(5)]
@@ -349,6 +362,21 @@ def test_what_was_sent_besides_can_be_copied():
         "not part of the chain",
     ]
     assert ssl.PEM_cert_to_DER_cert(drawing.view.sent[2].pem) == stray
+
+
+def test_a_server_that_sends_very_many_certificates_gets_a_bounded_list():
+    report = GOLDEN["chain-incomplete"]
+    assert "The server sent this certificate alone." in section(report)
+    observations = tuple(
+        msgspec.structs.replace(o, chain=(*o.chain, *(b"%d" % n for n in range(500))))
+        if isinstance(o, TlsObservation)
+        else o
+        for o in report.observations
+    )
+    report = msgspec.structs.replace(report, observations=observations)
+    assert "The server sent 501 certificates, not simply this chain; the first 40:" in section(report)
+    (drawing,) = drawings(report)
+    assert len(drawing.view.sent) == 40
 
 
 def test_a_certificate_of_any_length_is_no_pem():

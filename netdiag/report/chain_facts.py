@@ -34,8 +34,7 @@ if TYPE_CHECKING:  # a report on a file has no ladder, and need not load it
 
 MARKS: dict[Severity, Mark] = {Severity.ERROR: "failed", Severity.WARNING: "warning", Severity.INFO: "ok"}
 
-#: Why these rules, not others, decide.
-RULES: dict[ChainProfile, str] = {
+_RULES: dict[ChainProfile, str] = {
     "windows": "by the rules of Windows",
     "rfc5280": "by RFC 5280",
     "webpki": "by the rules of the public web (CA/Browser Forum)",
@@ -75,7 +74,7 @@ def question(chain: ChainObservation, started: float) -> str:
     roots = units.counted(chain.store_size, "root")
     parts = [
         f"{_PURPOSES[chain.purpose]}{name}",
-        RULES[chain.profile],
+        _RULES[chain.profile],
         "" if is_now(chain.at, started) else f"at {units.moment(chain.at)}, not now",
         f"with {roots} ({'; '.join(chain.stores)})" if chain.stores else f"with {roots}",
         "" if chain.revocation else "revocation not looked at",

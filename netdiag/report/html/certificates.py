@@ -185,6 +185,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         keys=keys,
         not_done=[entry.reason for entry in not_done],
         marks=MARKS,
+        level=context.level,
         words=_WORDS,
         most_faults=chain.FAULTS,
     )

@@ -6,7 +6,7 @@ a finding that this netdiag does not know, which then has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -54,24 +54,31 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
 
 
 def _entry(report: Report, context: Context, n: int, finding: Finding, places: Mapping[str, str]) -> Entry:
+    found = evidence(report, context, finding.evidence, places)
+    return Entry(
+        anchor=context.finding(n),
+        finding=finding,
+        root=n == 0 and finding.id == report.verdict.finding,
+        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
+        evidence=found[:_FEW],
+        more=found[_FEW:],
+        explanation=explanation(finding.id),
+    )
+
+
+def evidence(
+    report: Report, context: Context, identifiers: Sequence[str], places: Mapping[str, str]
+) -> tuple[Evidence, ...]:
+    """Observations of a report that a finding names; ``places`` is what ``drawn`` tells of that report."""
     seen = {observation.id: observation for observation in report.observations}
-    evidence = tuple(
+    return tuple(
         Evidence(
             id=identifier,
             href=context.evidence(report, identifier),
             fact=facts.describe(seen[identifier], report.target.host) if identifier in seen else "",
             drawn=places.get(identifier, ""),
         )
-        for identifier in finding.evidence
-    )
-    return Entry(
-        anchor=context.finding(n),
-        finding=finding,
-        root=n == 0 and finding.id == report.verdict.finding,
-        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
-        evidence=evidence[:_FEW],
-        more=evidence[_FEW:],
-        explanation=explanation(finding.id),
+        for identifier in identifiers
     )
 
 

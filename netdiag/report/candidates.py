@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from netdiag.model import ChainObservation
 from netdiag.report import certificate_facts as told
-from netdiag.report import sections, units
+from netdiag.report import chain_facts, sections, units
 from netdiag.report.page import Page
-from netdiag.report.phrases import common_name
 
 #: Other paths, and issuers that were refused, without --verbose.
 _PATHS = 4
@@ -46,9 +45,7 @@ def _refused(page: Page, chain: ChainObservation) -> None:
     shown = chain.rejected if verbose else chain.rejected[:_REJECTED]
     sign = sections.sign(page, sections.MARKS["not-run"])
     for entry in shown:
-        digest = entry.sha256 if verbose else entry.sha256[:8]
-        what = f"{common_name(entry.subject)} (SHA-256 {digest}) above {common_name(entry.child)}: {entry.reason}"
-        page.block(page.text("  ", sign, " "), page.text(what), "    ")
+        page.block(page.text("  ", sign, " "), page.text(chain_facts.rejected(entry, whole=verbose)), "    ")
     if len(shown) < len(chain.rejected):
         count = units.counted(len(chain.rejected) - len(shown), "more certificate")
         page.paragraph(f"and {count} (--verbose)", first="    ")

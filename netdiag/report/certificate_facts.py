@@ -117,6 +117,18 @@ def chain(observation: ChainObservation) -> str:
     return "; ".join(parts)
 
 
+def roots(observation: ChainObservation) -> tuple[tuple[str, str], ...]:
+    """What matters of its root, and of the trust store: labels and values."""
+    return (
+        ("publicly trusted", _yes_no(observation.publicly_trusted)),
+        ("DigiCert Global Root G2 in the trust store", _yes_no(observation.has_digicert_g2)),
+    )
+
+
+def _yes_no(value: bool) -> str:
+    return "yes" if value else "no"
+
+
 def reason(observation: RetrievalObservation) -> str:
     """Why a URL is not fine; empty for one that is."""
     failure = observation.failure

@@ -100,20 +100,33 @@ _REASONS = {
 }
 _RULE = "-" * 36
 
+TITLE = "In certutil's words"
+
 
 def summary(page: Page, chain: ChainObservation, number: str) -> None:
     """``number`` tells the chain from others, in the heading."""
     if not chain.elements:
         return
-    errors = [fault for fault in chain.faults if fault.severity is Severity.ERROR]
-    page.heading(f"In certutil's words{number}")
-    if chain.profile != "windows":
-        said = f"certutil knows the rules of Windows only; these errors are by those of {chain.profile}."
+    page.heading(f"{TITLE}{number}")
+    if said := caveat(chain):
         page.paragraph((said, "dim"), first="  ")
-    for line in _status(chain, errors):
+    for line in lines(chain):
         page.paragraph(line, first="  ", rest="    ")
-    for line in _conclusion(chain, errors):
-        page.paragraph(line, first="  ", rest="    ")
+
+
+def caveat(chain: ChainObservation) -> str:
+    """Why certutil would say something else; empty where it would not."""
+    if chain.profile == "windows":
+        return ""
+    return f"certutil knows the rules of Windows only; these errors are by those of {chain.profile}."
+
+
+def lines(chain: ChainObservation) -> list[str]:
+    """The status of the chain and of its elements, then the conclusion; a chain without elements has neither."""
+    if not chain.elements:
+        return []
+    errors = [fault for fault in chain.faults if fault.severity is Severity.ERROR]
+    return [*_status(chain, errors), *_conclusion(chain, errors)]
 
 
 def _bits(faults: Iterable[ChainFault]) -> int:

@@ -176,10 +176,6 @@ def _(observation: TlsObservation) -> str:
     return f"{', '.join(part for part in parts if part)} ({asked})"
 
 
-def _yes_no(value: bool) -> str:
-    return "yes" if value else "no"
-
-
 @_describe.register
 def _(observation: ChainObservation) -> str:
     if observation.source == "file":
@@ -193,8 +189,7 @@ def _(observation: ChainObservation) -> str:
         if len(observation.elements) > 1:
             parts.append(f"top {common_name(top.subject)}")
         parts.append(validity(leaf, observation.at or observation.started))
-    parts.append(f"publicly trusted: {_yes_no(observation.publicly_trusted)}")
-    parts.append(f"DigiCert Global Root G2 in the trust store: {_yes_no(observation.has_digicert_g2)}")
+    parts += [f"{label}: {value}" for label, value in certificate_facts.roots(observation)]
     return "; ".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from netdiag.model import RetrievalObservation, UrlPurpose
 from netdiag.report import certificate_facts as told
-from netdiag.report import sections, units
+from netdiag.report import chain_facts, sections, units
 from netdiag.report.escape import LIMIT
 from netdiag.report.page import Page
 from netdiag.report.styled import Text
@@ -32,34 +32,20 @@ _LONGEST = 4 * LIMIT
 
 def urls(page: Page, stem: str, retrievals: Sequence[RetrievalObservation], excused: Collection[UrlPurpose]) -> None:
     """``stem`` stands before each line; ``excused`` are purposes for which another URL was enough."""
-    shown = retrievals if page.layout.verbose else _chosen(retrievals)
+    shown = retrievals if page.layout.verbose else chain_facts.chosen_urls(retrievals, _URLS)
     width = max((len(told.STATUS[o.status]) for o in shown), default=0)
     before = ""
     for observation in shown:
         why = told.reason(observation)
         repeated = why == before and len(why) > _LONG_REASON and not page.layout.verbose
         said = "the same" if repeated else why
-        _row(page, stem, observation, _mark(observation, excused), width, said)
+        _row(page, stem, observation, chain_facts.url_mark(observation, excused), width, said)
         before = why
     if len(shown) < len(retrievals):
         listed = {id(observation) for observation in shown}
         left = Counter(told.STATUS[o.status] for o in retrievals if id(o) not in listed)
         words = ", ".join(f"{count} {word}" for word, count in left.most_common())
         page.paragraph(f"and {units.counted(left.total(), 'more URL')}: {words} (--verbose)", first=stem, rest=stem)
-
-
-def _chosen(retrievals: Sequence[RetrievalObservation]) -> list[RetrievalObservation]:
-    """The first few, those that are not fine before the others; in their order."""
-    ranked = sorted(range(len(retrievals)), key=lambda n: retrievals[n].status == "verified")
-    return [retrievals[n] for n in sorted(ranked[:_URLS])]
-
-
-def _mark(observation: RetrievalObservation, excused: Collection[UrlPurpose]) -> Mark:
-    if observation.status in ("verified", "revoked"):
-        return "ok" if observation.status == "verified" else "failed"
-    if observation.status == "unsupported":
-        return "not-run"
-    return "warning" if observation.purpose in excused else "failed"
 
 
 def _row(page: Page, stem: str, o: RetrievalObservation, mark: Mark, width: int, why: str) -> None:

@@ -64,7 +64,7 @@ def _same_authority(one: ChainObservation, other: ChainObservation) -> bool:
     return bool({element.sha256 for element in one.elements} & {element.sha256 for element in other.elements})
 
 
-def _is_genuine(chain: ChainObservation) -> bool:
+def is_genuine(chain: ChainObservation) -> bool:
     """The server's own certificate, as far as public roots or those that the user vouched for can tell."""
     return chain.publicly_trusted or (chain.store_vouched and not _kinds(chain))
 
@@ -117,7 +117,7 @@ def intercepted(seen: Seen) -> Iterator[Hit]:
     service = known_service(host)
     others = _chains(seen.other(ChainObservation), host)
     for chain in _chains(seen.effective(ChainObservation), host):
-        genuine = next((o for o in others if _is_genuine(o)), None)
+        genuine = next((o for o in others if is_genuine(o)), None)
         if _replaced(chain, genuine, service):
             other = genuine or next(iter(others), None)
             yield _intercepted_hit(seen, chain, other, service)

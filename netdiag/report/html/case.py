@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from markupsafe import Markup
 
@@ -22,10 +23,10 @@ from netdiag.model import (
     LabelledReport,
     Report,
 )
-from netdiag.report import facts, phrases, units
+from netdiag.report import phrases, units
 from netdiag.report.html import markup
-from netdiag.report.html.findings import Evidence, explanation
-from netdiag.report.html.section import Context, Section
+from netdiag.report.html.findings import Evidence, evidence, explanation
+from netdiag.report.html.section import Context, Section, drawn
 from netdiag.report.html.views import CASE, view
 from netdiag.report.sections import ROUTES
 
@@ -39,17 +40,14 @@ class Place:
     context: Context
     report: Report
 
+    @cached_property
+    def drawn(self) -> dict[str, str]:
+        """Where its observations stand in drawings."""
+        return drawn(self.report, self.context)
+
     def evidence(self, identifiers: Sequence[str]) -> tuple[Evidence, ...]:
         """Observations of this report."""
-        seen = {observation.id: observation for observation in self.report.observations}
-        return tuple(
-            Evidence(
-                id=identifier,
-                href=self.context.evidence(self.report, identifier),
-                fact=facts.describe(seen[identifier], self.report.target.host) if identifier in seen else "",
-            )
-            for identifier in identifiers
-        )
+        return evidence(self.report, self.context, identifiers, self.drawn)
 
 
 @dataclass(frozen=True, kw_only=True)

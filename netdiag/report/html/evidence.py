@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from netdiag.model import Observation, Report
 from netdiag.report import facts
 from netdiag.report.html import markup
-from netdiag.report.html.section import Context, Section
+from netdiag.report.html.section import Context, Section, drawn
 from netdiag.report.ladder import Mark
 from netdiag.report.sections import MARKS, ROUTES
 
@@ -25,12 +25,18 @@ class Entry:
     mark: Mark
     fact: str
     details: tuple[str, ...]
+    #: Where it stands in a drawing; empty for nowhere.
+    drawn: str
 
 
 def sections(report: Report, context: Context) -> Iterator[Section]:
     """All observations; then what netdiag itself failed at."""
     if report.observations:
-        entries = tuple(_entry(report, context, observation) for observation in report.observations)
+        places = drawn(report, context)
+        entries = tuple(
+            _entry(report, context.entry(n), observation, places.get(observation.id, ""))
+            for n, observation in enumerate(report.observations)
+        )
         body = markup.render("evidence", entries=entries, marks=MARKS, routes=ROUTES)
         yield Section(anchor=context.anchor("evidence"), title="Everything that was seen", body=body)
     if report.internal_errors:
@@ -40,13 +46,14 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         yield Section(anchor=context.anchor("bugs"), title=title, body=body)
 
 
-def _entry(report: Report, context: Context, observation: Observation) -> Entry:
+def _entry(report: Report, anchor: str, observation: Observation, place: str) -> Entry:
     # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
     usual = observation.failure is not None and observation.failure.kind == "no-answer"
     return Entry(
-        anchor=context.evidence(report, observation.id),
+        anchor=anchor,
         observation=observation,
         mark="not-run" if usual else observation.outcome,
         fact=facts.describe(observation, report.target.host),
         details=facts.details(observation),
+        drawn=place,
     )

@@ -6,7 +6,7 @@ a finding that this netdiag does not know, which then has none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -14,7 +14,7 @@ from markupsafe import Markup
 from netdiag.model import Finding, Report
 from netdiag.report import facts, phrases
 from netdiag.report.html import markup
-from netdiag.report.html.section import Context, Section
+from netdiag.report.html.section import Context, Section, drawn
 
 #: Pieces of evidence that are listed at once; the others are folded.
 _FEW = 8
@@ -27,12 +27,15 @@ class Evidence:
     id: str
     href: str
     fact: str
+    #: Where it stands in a drawing; empty for nowhere.
+    drawn: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One finding, ready for its template."""
 
+    anchor: str
     finding: Finding
     root: bool
     blame: str
@@ -44,28 +47,38 @@ class Entry:
 def sections(report: Report, context: Context) -> Iterator[Section]:
     """All findings, in the report's order: the root cause first."""
     if report.findings:
-        entries = tuple(_entry(report, context, n, finding) for n, finding in enumerate(report.findings))
+        places = drawn(report, context)
+        entries = tuple(_entry(report, context, n, finding, places) for n, finding in enumerate(report.findings))
         body = markup.render("findings", entries=entries, prefix=context.prefix)
         yield Section(anchor=context.anchor("findings"), title="Findings", body=body)
 
 
-def _entry(report: Report, context: Context, n: int, finding: Finding) -> Entry:
+def _entry(report: Report, context: Context, n: int, finding: Finding, places: Mapping[str, str]) -> Entry:
+    found = evidence(report, context, finding.evidence, places)
+    return Entry(
+        anchor=context.finding(n),
+        finding=finding,
+        root=n == 0 and finding.id == report.verdict.finding,
+        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
+        evidence=found[:_FEW],
+        more=found[_FEW:],
+        explanation=explanation(finding.id),
+    )
+
+
+def evidence(
+    report: Report, context: Context, identifiers: Sequence[str], places: Mapping[str, str]
+) -> tuple[Evidence, ...]:
+    """Observations of a report that a finding names; ``places`` is what ``drawn`` tells of that report."""
     seen = {observation.id: observation for observation in report.observations}
-    evidence = tuple(
+    return tuple(
         Evidence(
             id=identifier,
             href=context.evidence(report, identifier),
             fact=facts.describe(seen[identifier], report.target.host) if identifier in seen else "",
+            drawn=places.get(identifier, ""),
         )
-        for identifier in finding.evidence
-    )
-    return Entry(
-        finding=finding,
-        root=n == 0 and finding.id == report.verdict.finding,
-        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
-        evidence=evidence[:_FEW],
-        more=evidence[_FEW:],
-        explanation=explanation(finding.id),
+        for identifier in identifiers
     )
 
 

@@ -52,14 +52,16 @@ def _environment() -> Environment:
     environment.filters.update(
         milliseconds=units.milliseconds, moment=units.moment, day=units.day, size=units.size, duration=units.duration
     )
+    environment.globals["preformatted"] = preformatted
     environment.filters["percent"] = percent
     environment.filters["grouped"] = lambda number: f"{number:,}"
     return environment
 
 
-def preformatted(text: str) -> Markup:
-    """Lines of text for ``<pre>``."""
-    return Markup("\n").join(escape(line, _LONGEST) for line in text.splitlines())
+def preformatted(text: str | Sequence[str]) -> Markup:
+    """Lines of text for ``<pre>``, or a text of several lines."""
+    lines = text.splitlines() if isinstance(text, str) else text
+    return Markup("\n").join(escape(line, _LONGEST) for line in lines)
 
 
 def percent(share: float) -> str:

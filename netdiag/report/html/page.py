@@ -16,7 +16,7 @@ from netdiag.report.html.section import Context
 from netdiag.report.html.views import View, view
 
 _SCRIPTS = ("page.js",)
-_STYLES = ("page.css",)
+_STYLES = ("page.css", "certificates.css")
 
 _WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
 

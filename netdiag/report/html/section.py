@@ -42,13 +42,25 @@ class Context:
         """The id of an observation's entry; ids of observations hold any character, so their places are used."""
         places = {observation.id: n for n, observation in enumerate(report.observations)}
         place = places.get(identifier)
-        return "" if place is None else self.anchor(f"o{place}")
+        return "" if place is None else self.entry(place)
+
+    def entry(self, place: int) -> str:
+        """The id of the entry of the observation at that place of the report."""
+        return self.anchor(f"o{place}")
+
+    def finding(self, place: int) -> str:
+        """The id of the finding at that place of the report."""
+        return self.anchor(f"f{place}")
 
 
 Build = Callable[[Report, Context], Iterator[Section]]
 
 #: The modules that build sections, in the order of the page; each has ``sections(report, context)``.
-_BUILDERS = ("waterfall", "pathway", "findings", "evidence")
+_BUILDERS = ("waterfall", "pathway", "findings", "certificates", "evidence")
+
+#: Those among them whose drawings show observations; each has ``drawn(report, context)``: their ids, and the ids on the
+#: page where they stand.
+_DRAWINGS = ("certificates",)
 
 
 def sections(report: Report, context: Context) -> tuple[Section, ...]:
@@ -58,3 +70,11 @@ def sections(report: Report, context: Context) -> tuple[Section, ...]:
         build: Build = import_module(f"netdiag.report.html.{name}").sections
         found += build(report, context)
     return tuple(found)
+
+
+def drawn(report: Report, context: Context) -> dict[str, str]:
+    """Where observations stand in drawings: the ids on the page by the ids of observations."""
+    found: dict[str, str] = {}
+    for name in _DRAWINGS:
+        found |= import_module(f"netdiag.report.html.{name}").drawn(report, context)
+    return found

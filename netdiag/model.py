@@ -1290,7 +1290,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     values: tuple[SeenBy, ...]
     #: In a sentence: "Only node-b goes through the proxy http://proxy:8080; the others connect directly.".
     sentence: str
-    #: It divides those that work from those that do not: no value occurs on both sides.
+    #: A report that fails shows what none that works shows.
     telling: bool = False
 
 

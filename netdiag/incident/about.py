@@ -117,8 +117,8 @@ def about(finding: Finding, report: Report) -> About:
         places=frozenset(places),
         names=frozenset(names),
         certificates=frozenset(certificates),
-        first=min(moments, default=report.started),
-        last=max(moments, default=report.started + max(report.took_s, 0.0)),
+        first=min(moments, default=report.seen_at),
+        last=max(moments, default=report.seen_at + max(report.took_s, 0.0)),
     )
 
 

@@ -54,7 +54,7 @@ def _rank(one: LabelledReport, other: LabelledReport) -> tuple[int, bool, bool, 
     if level == 2 and not same_command:
         return None
     machines = {m.name if (m := report.machine) else "" for report in (new, old)}
-    return level, not same_command, len(machines) > 1, -old.started
+    return level, not same_command, len(machines) > 1, -old.seen_at
 
 
 def _changes(one: LabelledReport, base: LabelledReport, matched: Match) -> Changes:

@@ -99,7 +99,7 @@ def _corrected(
 
 def _served(good: Report, bad: Sequence[Report]) -> str:
     """The address that answers one machine, and not the others, at about the same time; empty without one."""
-    if any(abs(good.started - report.started) > _AT_ONCE_S or report.route != good.route for report in bad):
+    if any(abs(good.seen_at - report.seen_at) > _AT_ONCE_S or report.route != good.route for report in bad):
         return ""
     reached = {(o.address, o.port) for o in _attempts(good) if o.outcome == "ok"}
     tried = [{(o.address, o.port) for o in _attempts(report)} for report in bad]

@@ -19,8 +19,8 @@ MAX_LABEL = 32
 
 
 def in_order(reports: Sequence[LabelledReport]) -> list[LabelledReport]:
-    """By when they were made; the rest of the order has no meaning, and is always the same."""
-    return sorted(reports, key=lambda one: (one.report.started, _content(one.report), one.label, one.file))
+    """By when what they tell of was seen; the rest of the order has no meaning, and is always the same."""
+    return sorted(reports, key=lambda one: (one.report.seen_at, _content(one.report), one.label, one.file))
 
 
 def _content(report: Report) -> bytes:
@@ -68,7 +68,7 @@ def _candidates(one: LabelledReport) -> Iterator[str]:
         who = stem
     names = [machine, stem, f"{machine} {about}" if machine else "", about, f"{who} {about}" if who else ""]
     yield from (_short(name) for name in names if name)
-    at = _clock(report.started)
+    at = _clock(report.seen_at)
     yield _short(f"{who or about} {at}")
     yield _short(f"{who} {about} {report.command} {at}")
 

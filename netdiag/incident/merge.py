@@ -52,7 +52,7 @@ def merge_reports(
     verdict = concluding.concluded(findings, mine)
     return Incident(
         tool=Tool(version=__version__),
-        started=min(one.report.started for one in mine),
+        started=mine[0].report.seen_at,
         verdict=verdict,
         reasoning=tuple(concluding.reasoning(findings, mine, compared, changed, verdict)),
         findings=findings,
@@ -82,17 +82,17 @@ def _remarks(
     reports: Sequence[LabelledReport], baseline: Sequence[LabelledReport], changed: Sequence[Changes]
 ) -> Iterator[str]:
     first, last = reports[0], reports[-1]  # by time
-    apart = last.report.started - first.report.started
+    apart = last.report.seen_at - first.report.seen_at
     if apart > _FAR_APART_S:
         yield (
-            f"The reports were made up to {span(apart)} apart ({first.label} the first, {last.label} the last), "
-            "so they may tell of different states."
+            f"The reports tell of moments up to {span(apart)} apart ({first.label} the first, {last.label} the last): "
+            "what they show may have changed in between."
         )
     for one in baseline:
         status = one.report.verdict.status
         if status not in ("healthy", "impaired"):
             yield f"The baseline {one.label} was not made when all was well: its verdict is {status}."
-        if one.report.started > last.report.started + _FUTURE_S:
+        if one.report.seen_at > last.report.seen_at + _FUTURE_S:
             yield f"The baseline {one.label} was made after the reports."
     matched = {change.report for change in changed}
     alone = [one.label for one in reports if one.label not in matched]

@@ -1256,7 +1256,7 @@ class ExplainedFinding(Struct, frozen=True, kw_only=True):
     #: The label of the report that has it; ``finding.evidence`` are ids of observations in that report.
     report: str
     finding: Finding
-    #: Why both are about the same thing, a sentence: "Both are about the connection from ...".
+    #: Why, a sentence: "The reason is tcp.reset-by-path-device of trace.pcapng, for both are about the connection ...".
     because: str
 
 

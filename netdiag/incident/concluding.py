@@ -10,6 +10,7 @@ from netdiag.incident.differences import names
 from netdiag.incident.folding import place
 from netdiag.model import (
     Blame,
+    ChainObservation,
     Changes,
     Comparison,
     IncidentFinding,
@@ -174,6 +175,7 @@ def reasoning(
     root = findings[0] if verdict.finding is not None else None
     if root is not None:
         yield from _of_root(root)
+        yield from _same_certificate(root, reports)
     targets = _targets(root, reports) if root is not None else set()
     for comparison in compared:
         if root is None or comparison.target in targets:
@@ -188,9 +190,28 @@ def _of_root(root: IncidentFinding) -> Iterator[str]:
     if len(have) > 1:
         yield f"{names(have)} have {root.id}."
     for one in root.explains[:_SYMPTOMS]:
-        yield f"{one.report} saw {one.finding.id}, which {root.id} explains. {one.because}."
+        yield f"{one.report} saw {one.finding.id}. {one.because}"
     if len(root.explains) > _SYMPTOMS:
         yield f"It explains {counted(len(root.explains) - _SYMPTOMS, 'more finding')} too."
+
+
+def _same_certificate(root: IncidentFinding, reports: Sequence[LabelledReport]) -> Iterator[str]:
+    """A certificate that one report refuses, and another finds valid: then it is not the certificate itself."""
+    if not root.id.startswith("chain."):
+        return
+    concerned = _concerned(root)
+    refused = {leaf for one in reports if one.label in concerned for leaf in _leaves(one.report)}
+    for one in reports:
+        fine = one.report.verdict.status in ("healthy", "impaired")
+        if one.report.command == "cert" and fine and one.label not in concerned and refused & _leaves(one.report):
+            yield (
+                f"{one.label} finds the same certificate valid, so the fault lies in what the server sends with it, or "
+                "in the trust store."
+            )
+
+
+def _leaves(report: Report) -> set[str]:
+    return {o.elements[0].sha256 for o in report.observations if isinstance(o, ChainObservation) and o.elements}
 
 
 def _targets(root: IncidentFinding, reports: Sequence[LabelledReport]) -> set[str]:

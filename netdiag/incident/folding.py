@@ -128,7 +128,7 @@ def _root(n: int, causes: dict[int, tuple[int, Tie]]) -> tuple[int, Tie]:
 
 
 def _explained(symptom: Member, cause: Member, bond: Tie) -> ExplainedFinding:
-    because = f"{cause.label} has {cause.finding.id}: both are about {bond.words}"
+    because = f"The reason is {cause.finding.id} of {cause.label}, for both are about {bond.words}."
     return ExplainedFinding(report=symptom.label, finding=symptom.finding, because=because)
 
 

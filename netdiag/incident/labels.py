@@ -42,16 +42,20 @@ def labelled(reports: Sequence[LabelledReport], taken: Sequence[str] = ()) -> li
             given[n] = _numbered(_short(one.label), used)
             used.add(given[n])
     rest = {n: list(dict.fromkeys(_candidates(one))) for n, one in enumerate(reports) if not one.label}
+    plainest = {n: names[0] for n, names in rest.items()}
     while rest:
         first = Counter(names[0] for names in rest.values())
         clash = {n for n, names in rest.items() if first[names[0]] > 1 or names[0] in used}
-        longer = [n for n in clash if len(rest[n]) > 1]
-        if not longer:
+        if not clash:
             break
-        for n in longer:
+        for n in clash:
             rest[n].pop(0)
+            if not rest[n]:  # nothing tells it from another: a number does
+                del rest[n]
+                given[n] = _numbered(plainest[n], used)
+                used.add(given[n])
     for n, names in rest.items():
-        given[n] = _numbered(names[0], used)
+        given[n] = names[0]
         used.add(given[n])
     return [msgspec.structs.replace(one, label=given[n]) for n, one in enumerate(reports)]
 
@@ -68,9 +72,11 @@ def _candidates(one: LabelledReport) -> Iterator[str]:
         who = stem
     names = [machine, stem, f"{machine} {about}" if machine else "", about, f"{who} {about}" if who else ""]
     yield from (_short(name) for name in names if name)
-    at = _clock(report.seen_at)
-    yield _short(f"{who or about} {at}")
-    yield _short(f"{who} {about} {report.command} {at}")
+    yield _short(f"{who or about} {report.command}")
+    day, _, time_of_day = _clock(report.seen_at).partition(" ")
+    if time_of_day:
+        yield _short(f"{who or about} {time_of_day}")
+    yield _short(f"{who or about} {day} {time_of_day}")
 
 
 def _about(report: Report) -> str:

@@ -14,6 +14,7 @@ from netdiag.incident.folding import fold
 from netdiag.incident.labels import in_order, labelled
 from netdiag.model import Changes, Incident, LabelledReport, Report, Tool, UsageError
 from netdiag.rules.certificates import span
+from netdiag.rules.words import counted
 
 #: Reports of one incident: a service's addresses on a dozen machines. More would be a monitoring system's work.
 MAX_REPORTS = 2_000
@@ -60,7 +61,7 @@ def merge_reports(
         comparisons=compared,
         baseline=tuple(before),
         changes=changed,
-        remarks=tuple(_remarks(mine, before, changed)),
+        remarks=tuple(_remarks(mine, before, changed, len(reports) - len(mine))),
     )
 
 
@@ -79,8 +80,10 @@ def _distinct(reports: Sequence[LabelledReport]) -> list[LabelledReport]:
 
 
 def _remarks(
-    reports: Sequence[LabelledReport], baseline: Sequence[LabelledReport], changed: Sequence[Changes]
+    reports: Sequence[LabelledReport], baseline: Sequence[LabelledReport], changed: Sequence[Changes], again: int
 ) -> Iterator[str]:
+    if again:
+        yield f"{counted(again, 'report')} given more than once counted only once."
     first, last = reports[0], reports[-1]  # by time
     apart = last.report.seen_at - first.report.seen_at
     if apart > _FAR_APART_S:

@@ -163,7 +163,7 @@ def _finding(page: Page, finding: IncidentFinding, by_label: dict[str, LabelledR
     for one in finding.explains:
         words = f" saw {one.finding.id}: {one.finding.summary}"
         page.paragraph("explains: ", (one.report, "cyan"), words, first="    ", rest="      ")
-        page.paragraph((f"{one.because}.", "dim"), first="      ", rest="      ")
+        page.paragraph((one.because, "dim"), first="      ", rest="      ")
     others = sorted({*finding.folded} - {one.finding.id for one in finding.explains})
     if others:
         page.paragraph(f"explains {', '.join(others)} too", first="    ")

@@ -99,20 +99,23 @@ def about(finding: Finding, report: Report) -> About:
     live = target.scheme != "file"
     names = {(canonical(target.host), target.port)} if live and target.host else set()
     flows: set[Flow] = set()
+    clients: set[str] = set()
     places: set[tuple[str, int]] = set()
     certificates: set[str] = set()
     moments: list[float] = []
     for observation in evidence:
         flow = _flow(observation, known)
         if flow is not None:
-            flows.add(flow)
+            clients.add(flow.client)
+            # Questions about many names go to a name server from one port.
+            flows |= set() if isinstance(observation, DnsObservation) else {flow}
         places |= set(_places(observation, flow))
         names |= {(canonical(name), port) for name, port in _names(observation, flow) if name}
         certificates |= set(_certificates(observation))
         moments += _moments(observation)
     return About(
         flows=frozenset(flows),
-        clients=frozenset(flow.client for flow in flows),
+        clients=frozenset(clients),
         machine=canonical(report.machine.name) if report.machine else "",
         places=frozenset(places),
         names=frozenset(names),

@@ -10,10 +10,12 @@ from collections.abc import Iterator, Sequence
 from netdiag.incident.differences import differences, names, worth_telling
 from netdiag.model import Comparison, Difference, LabelledReport, authority
 from netdiag.rules.lookups import canonical
-from netdiag.rules.words import upper
+from netdiag.rules.words import few, upper
 
 #: Differences told in sentences; the table has them all.
 _TOLD = 4
+#: Ways to fail told in one sentence.
+_CAUSES = 4
 
 
 def comparisons(reports: Sequence[LabelledReport]) -> tuple[Comparison, ...]:
@@ -64,7 +66,7 @@ def _conclusions(
             beyond = ": it is not the matter of one machine" if len(machines) > 1 else ""
             yield f"{names(everybody)} fail alike ({roots.pop() or 'no cause known'}){beyond}."
         else:
-            yield f"{names(everybody)} fail, but differently: {_fails(failing)}."
+            yield f"{names(everybody)} fail differently: {_fails(failing)}."
     elif working and not rest:
         yield f"It works for {names(everybody)}."
     else:
@@ -87,8 +89,8 @@ def _fails(reports: Sequence[LabelledReport]) -> str:
     causes: dict[str, list[str]] = {}
     for one in reports:
         causes.setdefault(one.report.verdict.finding or "no cause known", []).append(one.label)
-    said = ", ".join(f"for {names(labels)} ({cause})" for cause, labels in causes.items())
-    return f"it fails {said}"
+    said = [f"for {names(labels)} ({cause})" for cause, labels in causes.items()]
+    return f"it fails {few(said, _CAUSES)}"
 
 
 def _open(reports: Sequence[LabelledReport]) -> str:

@@ -60,6 +60,11 @@ def labelled(reports: Sequence[LabelledReport], taken: Sequence[str] = ()) -> li
     return [msgspec.structs.replace(one, label=given[n]) for n, one in enumerate(reports)]
 
 
+def as_baseline(one: LabelledReport) -> LabelledReport:
+    """A report of a baseline is called by its file, or by what it is: its machine has other reports of that name."""
+    return one if one.label else msgspec.structs.replace(one, label=_stem(one.file) or "baseline")
+
+
 def _candidates(one: LabelledReport) -> Iterator[str]:
     """From the shortest name to the one that says most."""
     report = one.report

@@ -11,7 +11,7 @@ from netdiag.incident import concluding
 from netdiag.incident.baseline import changes
 from netdiag.incident.comparing import comparisons
 from netdiag.incident.folding import fold
-from netdiag.incident.labels import in_order, labelled
+from netdiag.incident.labels import as_baseline, in_order, labelled
 from netdiag.model import Changes, Incident, LabelledReport, Report, Tool, UsageError
 from netdiag.rules.certificates import span
 from netdiag.rules.words import counted
@@ -46,7 +46,9 @@ def merge_reports(
         raise UsageError(f"{len(reports) + len(base):,} reports are more than an incident holds ({MAX_REPORTS:,})")
     wrapped = [_wrapped(one, labels[n] if labels else "") for n, one in enumerate(reports)]
     mine = labelled(_distinct(in_order(wrapped)))
-    before = labelled(_distinct(in_order([_wrapped(one, "") for one in base])), taken=[one.label for one in mine])
+    before = labelled(
+        _distinct(in_order([as_baseline(_wrapped(one, "")) for one in base])), taken=[one.label for one in mine]
+    )
     compared = comparisons(mine)
     changed = changes(mine, before)
     findings = concluding.ordered(concluding.corrected(fold(mine), mine, compared), mine)

@@ -30,6 +30,8 @@ _REPORTS = 24
 #: The column of what is compared, and the narrowest column of values that is still read.
 _WHAT = 20
 _VALUE = 18
+#: Labels of reports that show the same, in a list, without --verbose.
+_LABELS = 6
 #: The column of labels, at most.
 _LABEL = 24
 
@@ -145,7 +147,8 @@ def _findings(page: Page, incident: Incident) -> None:
     rest = incident.findings[len(shown) :]
     if rest:
         ids = ", ".join(dict.fromkeys(finding.id for finding in rest))
-        page.paragraph(f"and {units.counted(len(rest), 'more')}: {ids} (--verbose lists them)", first="  ", rest="    ")
+        more = f"and {len(rest):,} more: {ids} (--verbose lists them)"
+        page.paragraph(more, first="  ", rest="    ", limit=sections.DETAIL_LIMIT)
 
 
 def _finding(page: Page, finding: IncidentFinding, by_label: dict[str, LabelledReport], *, is_root: bool) -> None:
@@ -245,7 +248,13 @@ def _list(page: Page, differences: Sequence[Difference]) -> None:
         for seen in difference.values:
             groups.setdefault(seen.value, []).append(seen.report)
         for value, labels in groups.items():
-            page.paragraph((f"{', '.join(labels)}: ", "cyan"), value, first="    ", rest="      ")
+            page.paragraph((f"{_named(page, labels)}: ", "cyan"), value, first="    ", rest="      ")
+
+
+def _named(page: Page, labels: Sequence[str]) -> str:
+    shown = labels if page.layout.verbose or len(labels) <= _LABELS else labels[: _LABELS - 1]
+    more = len(labels) - len(shown)
+    return f"{', '.join(shown)}{f' and {more:,} others' if more else ''}"
 
 
 def _remarks(page: Page, incident: Incident) -> None:

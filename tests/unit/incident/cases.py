@@ -41,7 +41,8 @@ def on(name: str, machine: str, **changes: Any) -> Report:
 
 @cache
 def _captured(name: str) -> bytes:
-    return msgspec.json.encode(analyze_capture(str(ROOT / "captures" / name)).report)
+    path = str(ROOT / "captures" / name)
+    return msgspec.json.encode(analyze_capture(path).report).replace(path.encode(), name.encode())
 
 
 def capture(

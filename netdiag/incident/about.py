@@ -1,6 +1,6 @@
 """What a finding of one report is about, so that findings of different reports can be brought together. Pure.
 
-Contract: ``About`` holds only what the evidence says. Whether two findings are about the same thing is ``tie``'s
+Contract: ``About`` holds only what the evidence says. Whether two findings are about the same thing is ``ties``'
 answer; whether the one causes the other is not asked here.
 """
 
@@ -125,22 +125,20 @@ def about(finding: Finding, report: Report) -> About:
     )
 
 
-def tie(one: About, other: About) -> Tie | None:
-    """The firmest thing that both are about; None where there is none, or they are of different days or clients."""
+def ties(one: About, other: About) -> Iterator[Tie]:
+    """What both are about, the firmest first. Names and servers count on the same day and for the same client only."""
     apart = max(one.first, other.first) - min(one.last, other.last)
     if apart <= SAME_CONNECTION_S and (flow := _least(one.flows & other.flows)) is not None:
         client, server = authority(flow.client, flow.client_port), authority(flow.server, flow.server_port)
-        return Tie(strength="connection", words=f"the connection from {client} to {server}")
-    same = sorted(one.certificates & other.certificates)
-    if same:
-        return Tie(strength="certificate", words=f"the certificate with SHA-256 {same[0][:16]}…")
+        yield Tie(strength="connection", words=f"the connection from {client} to {server}")
+    if same := sorted(one.certificates & other.certificates):
+        yield Tie(strength="certificate", words=f"the certificate with SHA-256 {same[0][:16]}…")
     if apart > SAME_TROUBLE_S or not _same_client(one, other):
-        return None
-    shared = sorted(_same_names(one, other))
-    if shared:
-        return Tie(strength="name", words=shared[0][0] if not shared[0][1] else authority(*shared[0]))
-    places = sorted(one.places & other.places)
-    return Tie(strength="server", words=authority(*places[0])) if places else None
+        return
+    if names := sorted(_same_names(one, other)):
+        yield Tie(strength="name", words=authority(*names[0]) if names[0][1] else names[0][0])
+    if places := sorted(one.places & other.places):
+        yield Tie(strength="server", words=authority(*places[0]))
 
 
 def _least(flows: frozenset[Flow]) -> Flow | None:

@@ -7,10 +7,10 @@ finding, or among the ``explains`` of one. The order of reports does not matter.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from netdiag.incident.about import About, Tie, about, tie
+from netdiag.incident.about import STRENGTHS, About, Strength, Tie, about, ties
 from netdiag.model import (
     Blame,
     Culprit,
@@ -45,6 +45,12 @@ _ACROSS: dict[str, tuple[str, ...]] = {
     "key.provider-ksp": (*_HANDSHAKE, "node.fault"),
     "key.not-for-exchange": (*_HANDSHAKE, "node.fault"),
 }
+#: Who climbs the same ladder sees the same things. What one of them found and another did not is another state, not an
+#: explanation, unless the other could tell no more than that it failed.
+_LADDER = frozenset({"endpoint", "dns", "tcp", "tls", "https"})
+_VAGUE = frozenset(
+    {"tcp.no-reply", "tcp.reset-origin-unknown", "tls.interrupted", "proxy.no-answer", "https.no-answer"}
+)
 #: A fault of the network at a place explains what a log complains of there.
 _EXPLAIN_LOGS = frozenset({"dns", "tcp", "proxy", "tls", "chain", "https", "node", "key"})
 
@@ -54,6 +60,7 @@ class Member:
     """One finding of one report."""
 
     label: str
+    command: str
     finding: Finding
     target: str
     about: About
@@ -62,7 +69,7 @@ class Member:
 def fold(reports: Sequence[LabelledReport]) -> tuple[IncidentFinding, ...]:
     """The findings of the incident, not yet in the order of their importance."""
     members = [
-        Member(one.label, finding, one.report.target.authority, about(finding, one.report))
+        Member(one.label, one.report.command, finding, one.report.target.authority, about(finding, one.report))
         for one in reports
         for finding in one.report.findings
     ]
@@ -114,9 +121,20 @@ def _bond(cause: Member, symptom: Member) -> Tie | None:
     """
     if cause.label == symptom.label or not explains(cause.finding.id, symptom.finding.id):
         return None
-    bond = tie(cause.about, symptom.about)
+    if {cause.command, symptom.command} <= _LADDER and symptom.finding.id not in _VAGUE:
+        return None
     lesser = cause.finding.severity is Severity.INFO and symptom.finding.severity is not Severity.INFO
-    return None if bond is None or (lesser and bond.strength != "connection") else bond
+    enough = frozenset({"connection"}) if lesser else _enough(cause.finding.id, symptom.finding.id)
+    return next((bond for bond in ties(cause.about, symptom.about) if bond.strength in enough), None)
+
+
+def _enough(cause: str, symptom: str) -> Collection[Strength]:
+    """Which ties make the one the reason for the other.
+
+    A proxy that cannot be reached explains what happens at the proxy, not all that happens to a target behind it.
+    """
+    behind = cause.startswith("proxy.") and not symptom.startswith("log.")
+    return ("connection", "server") if behind else STRENGTHS
 
 
 def _root(n: int, causes: dict[int, tuple[int, Tie]]) -> tuple[int, Tie]:

@@ -105,21 +105,28 @@ def _reports(page: Page, incident: Incident) -> None:
     page.heading("Reports")
     shown = incident.reports if page.layout.verbose else incident.reports[:_REPORTS]
     width = min(_LABEL, max(cell_len(escape(one.label)) for one in shown))
+    same = len({_asked(one) for one in incident.reports}) == 1 < len(incident.reports)
+    if same:
+        page.paragraph((f"each of them: {_asked(incident.reports[0])}", "dim"), first="  ")
     for one in shown:
-        _report(page, one, width)
+        _report(page, one, width, "" if same else _asked(one))
     if len(shown) < len(incident.reports):
         page.paragraph(f"and {len(incident.reports) - len(shown):,} more (--verbose lists them)", first="  ")
 
 
-def _report(page: Page, one: LabelledReport, width: int) -> None:
+def _asked(one: LabelledReport) -> str:
+    return f"{one.report.command} {one.report.target.authority}"
+
+
+def _report(page: Page, one: LabelledReport, width: int, asked: str) -> None:
     report = one.report
     symbol, style = sections.sign(page, sections.STATUS[report.verdict.status])
     label = page.crop(page.text(one.label), width).pad(width)
     found = report.verdict.finding or report.verdict.status
-    about = f"{report.command} {report.target.authority}"
     made = units.moment(report.seen_at)
     page.line(page.text("  ", (symbol, style), " ") + label + page.text(f"  {made}  ", (found, "bold")))
-    page.paragraph((about, "dim"), first=" " * (width + 6))
+    if asked:
+        page.paragraph((asked, "dim"), first=" " * (width + 6))
     if page.layout.verbose and report.machine is not None:
         machine = report.machine
         zone = "" if machine.utc_offset_s is None else f", {_zone(machine.utc_offset_s)}"

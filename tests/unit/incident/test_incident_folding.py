@@ -8,7 +8,16 @@ import pytest
 from netdiag import merge_reports, rejudge
 from netdiag.incident.about import SAME_CONNECTION_S, SAME_TROUBLE_S
 from netdiag.incident.folding import _ACROSS, explains
-from netdiag.model import ChainObservation, Culprit, Finding, HttpsObservation, Report, Severity, TlsObservation
+from netdiag.model import (
+    ChainObservation,
+    Culprit,
+    Finding,
+    HttpsObservation,
+    Report,
+    Severity,
+    TcpObservation,
+    TlsObservation,
+)
 from netdiag.rules import CATALOGUE
 from tests.unit.incident import cases
 
@@ -159,6 +168,26 @@ def test_another_server_is_not_explained():
     assert explained(cases.capture(), cases.on("tls-closed-after-hello", "node-a")) == []
 
 
+def test_one_ladder_explains_only_what_another_could_not_tell():
+    page = with_finding(cases.report(started=cases.AT), cases.finding("https.block-page"))
+    intercepted = with_finding(cases.report(started=cases.AT + 1), cases.finding("tls.intercepted"))
+    assert explained(page, intercepted) == []
+    filtered = with_finding(cases.report(started=cases.AT), cases.finding("tls.sni-filtered"))
+    cut = with_finding(cases.report(started=cases.AT + 1), cases.finding("tls.interrupted"))
+    assert explained(filtered, cut) == [("tls.sni-filtered", "tls.interrupted")]
+
+
+def test_a_proxy_explains_what_happens_at_the_proxy():
+    proxied = cases.on("proxy-refused", "node-a")
+    behind = with_finding(cases.on("tcp-drop", "node-a", command="trace"), cases.finding("tcp.refused"))
+    assert explained(proxied, behind) == []
+    dial = next(o for o in proxied.observations if isinstance(o, TcpObservation) and o.peer == "proxy")
+    at_proxy = cases.finding("tcp.refused", evidence=(dial.id,))
+    assert explained(proxied, with_finding(cases.made(proxied, command="trace"), at_proxy)) == [
+        ("proxy.unreachable", "tcp.refused")
+    ]
+
+
 def test_a_report_does_not_explain_itself():
     both = with_finding(cases.report(), cases.finding("tcp.unreachable"), cases.finding("tcp.no-reply"))
     assert explained(both) == []
@@ -187,7 +216,7 @@ def test_a_remark_explains_only_the_very_connection():
 def test_a_symptom_of_a_symptom_goes_to_the_cause():
     chain = [
         with_finding(cases.report(started=cases.AT), cases.finding("tls.sni-filtered")),
-        with_finding(cases.report(started=cases.AT + 1), cases.finding("tcp.reset-by-path-device")),
+        with_finding(cases.report(started=cases.AT + 1, command="trace"), cases.finding("tcp.reset-by-path-device")),
         with_finding(cases.report(started=cases.AT + 2), cases.finding("tcp.reset-origin-unknown")),
     ]
     assert sorted(explained(*chain)) == [

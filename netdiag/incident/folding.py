@@ -86,6 +86,7 @@ def fold(reports: Sequence[LabelledReport]) -> tuple[IncidentFinding, ...]:
     return tuple(_merged(group, explained.get(number, [])) for number, group in groups.items())
 
 
+@functools.cache
 def explains(cause: str, symptom: str) -> bool:
     """Whether a finding with the id ``cause`` may be the reason for one with the id ``symptom`` in another report."""
     if cause == symptom:
@@ -108,9 +109,9 @@ def _causes(members: Sequence[Member]) -> dict[int, tuple[int, Tie]]:
     found: dict[int, tuple[int, Tie]] = {}
     for n, symptom in enumerate(members):
         near = {m for key in symptom.about.loose_keys for m in by_key[key]}
-        ties = [(m, bond) for m in sorted(near) if (bond := _bond(members[m], symptom)) is not None]
-        if ties:
-            found[n] = min(ties, key=lambda one: (one[1].rank, *_rank(members[one[0]])))
+        bonds = [(m, bond) for m in sorted(near) if (bond := _bond(members[m], symptom)) is not None]
+        if bonds:
+            found[n] = min(bonds, key=lambda one: (one[1].rank, *_rank(members[one[0]])))
     return found
 
 

@@ -1,5 +1,5 @@
 # Needs python3 (3.11 or later) with its venv module, make and git; everything else lands in $(VENV).
-#   make demo | test | lint | bench | lock | readme | clean
+#   make demo | test | lint | bench | lock | schema | readme | clean
 # PYTHON=python3.12 picks an interpreter, EXTRAS=kerberos installs that extra too, PYTEST_ARGS="-k dns" goes to pytest,
 # BENCH_ARGS="--only capture --scale 0.1" to the bench.
 
@@ -19,7 +19,7 @@ ITSELF := .$(if $(EXTRAS),[$(EXTRAS)])
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench lock readme clean
+.PHONY: help demo test lint format bench lock schema readme clean
 
 help:
 	@echo "make demo    diagnose an embedded world, healthy and broken, on loopback"
@@ -28,6 +28,7 @@ help:
 	@echo "make format  let ruff rewrite the code"
 	@echo "make bench   speed and size, as ratios; as root also who is blamed, rightly or wrongly"
 	@echo "make lock    write the list of finding ids that the tests compare the catalogue with"
+	@echo "make schema  write the JSON Schemas that schema/ publishes"
 	@echo "make readme  run the examples of README.md, and write what they print into it"
 	@echo "make clean   remove the virtual environment and every cache"
 
@@ -54,6 +55,10 @@ bench: $(DEV_STAMP)
 lock: $(DEV_STAMP)
 	$(BIN)/python -c 'from netdiag.rules import CATALOGUE; print(*sorted(CATALOGUE), sep="\n")' > $(VENV)/rule_ids.lock
 	mv $(VENV)/rule_ids.lock tests/unit/rule_ids.lock
+
+schema: $(DEV_STAMP)
+	$(BIN)/netdiag schema report --output schema/report-1.json
+	$(BIN)/netdiag schema incident --output schema/incident-1.json
 
 readme: $(DEV_STAMP)
 	$(BIN)/python -m tests.readme

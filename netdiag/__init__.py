@@ -7,6 +7,7 @@ pki/        X.509 without a network
 capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
+incident/   several reports -> one incident; pure
 session/    runs probes in ladder order, or reads captures and certificates; then the rules
 report/     Report -> text, JSON, a note for the network team
 cli/        the command, written on this public API
@@ -22,11 +23,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from netdiag.capture.export import flow_format, write_flows
     from netdiag.capture.options import CaptureOptions
-    from netdiag.model import Finding, Report, Severity, Target, UsageError, Verdict
+    from netdiag.incident import merge_reports
+    from netdiag.model import Finding, Incident, LabelledReport, Report, Severity, Target, UsageError, Verdict
     from netdiag.pki.api import verify_certificate
     from netdiag.pki.path import Fetch
     from netdiag.pki.verify import Verification
-    from netdiag.report import load_report, render
+    from netdiag.report import load_incident, load_report, render
     from netdiag.session import (
         CaptureAnalysis,
         CertificateOptions,
@@ -48,6 +50,8 @@ __all__ = [
     "CertificateOptions",
     "Fetch",
     "Finding",
+    "Incident",
+    "LabelledReport",
     "Options",
     "Report",
     "Severity",
@@ -62,7 +66,9 @@ __all__ = [
     "diagnose_endpoint",
     "diagnose_endpoints",
     "flow_format",
+    "load_incident",
     "load_report",
+    "merge_reports",
     "parse_target",
     "read_capture",
     "rejudge",
@@ -76,11 +82,13 @@ __all__ = [
 _HOME = {
     **dict.fromkeys(("flow_format", "write_flows"), "netdiag.capture.export"),
     "CaptureOptions": "netdiag.capture.options",
-    **dict.fromkeys(("Finding", "Report", "Severity", "Target", "UsageError", "Verdict"), "netdiag.model"),
+    "merge_reports": "netdiag.incident",
+    **dict.fromkeys(("Finding", "Incident", "LabelledReport", "Report", "Severity"), "netdiag.model"),
+    **dict.fromkeys(("Target", "UsageError", "Verdict"), "netdiag.model"),
     "verify_certificate": "netdiag.pki.api",
     "Fetch": "netdiag.pki.path",
     "Verification": "netdiag.pki.verify",
-    **dict.fromkeys(("load_report", "render"), "netdiag.report"),
+    **dict.fromkeys(("load_incident", "load_report", "render"), "netdiag.report"),
     **dict.fromkeys(("CertificateOptions", "check_certificates"), "netdiag.session"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "netdiag.session"),
     **dict.fromkeys(

@@ -1209,6 +1209,12 @@ class Report(Struct, frozen=True, kw_only=True):
     #: other machines.
     machine: MachineInfo | None = None
 
+    @property
+    def seen_at(self) -> float:
+        """When what it tells of was first seen: a capture or a log is older than the report on it."""
+        told = (o.started for o in self.observations if o.source in ("capture", "log") and o.started > 0)
+        return min(told, default=self.started)
+
 
 class Rejudgement(Struct, frozen=True, kw_only=True):
     """How today's rules judge a saved report otherwise than it was judged when it was made."""
@@ -1250,7 +1256,7 @@ class ExplainedFinding(Struct, frozen=True, kw_only=True):
     #: The label of the report that has it; ``finding.evidence`` are ids of observations in that report.
     report: str
     finding: Finding
-    #: Why both are about the same thing, a sentence: "Both are about the connection from ...".
+    #: Why, a sentence: "The reason is tcp.reset-by-path-device of trace.pcapng, for both are about the connection ...".
     because: str
 
 
@@ -1290,7 +1296,7 @@ class Difference(Struct, frozen=True, kw_only=True):
     values: tuple[SeenBy, ...]
     #: In a sentence: "Only node-b goes through the proxy http://proxy:8080; the others connect directly.".
     sentence: str
-    #: It divides those that work from those that do not: no value occurs on both sides.
+    #: A report that fails shows what none that works shows.
     telling: bool = False
 
 
@@ -1336,7 +1342,7 @@ class Incident(Struct, tag_field="kind", tag="incident", frozen=True, kw_only=Tr
 
     schema_version: int = SCHEMA_VERSION
     tool: Tool
-    #: When the earliest of its reports was begun.
+    #: When the earliest of what its reports tell of was seen.
     started: float
     #: The one root cause: the first of ``findings`` where the status is "failed" or "impaired".
     verdict: Verdict

@@ -26,13 +26,17 @@ ip link set lo up && mount --bind "$0/hosts" /etc/hosts && mount --bind "$0/reso
 
 @dataclass(frozen=True)
 class Example:
-    """``command`` as it is shown. ``until``: a line that begins so is left out, with all that follow, but the last."""
+    """``command`` as it is shown. ``until``: a line that begins so is left out, with all that follow, but the last.
+
+    ``before`` is run first, and not shown.
+    """
 
     command: str
     until: str = ""
     offline: bool = False
     #: Whether the order of the lines is chance.
     unordered: bool = False
+    before: str = ""
 
 
 _TABLE = "jq -r '[.target.host, .verdict.status, .verdict.finding, .verdict.blame] | @tsv'"
@@ -40,6 +44,10 @@ _BRIEF = "jq '{verdict, finding: (.findings[0] | {id, severity, blame, remedy, e
 _NAT = "captures/nat-reset"
 _CUT = "cut -d, -f2-5,11-12,14,18-19 flows.csv"
 _QUESTION = "--trust examples/contoso-root.pem --at 2026-12-01"
+_SAVED = (
+    "netdiag demo healthy --format json > node-a.json; "
+    "netdiag demo proxy-inspects-untrusted --format json > node-b.json; "
+)
 EXAMPLES = {
     "first": Example("netdiag demo sni-filtered", until="Findings"),
     "demo": Example("netdiag demo", until="✓ healthy-truncated-answer"),
@@ -59,6 +67,7 @@ EXAMPLES = {
     "compared": Example(f"netdiag pcap {_NAT}-client-side.pcap --other {_NAT}-firewall-side.pcap --quiet"),
     "flows": Example(f"netdiag pcap captures/port-reuse.pcap --quiet --flows flows.csv && {_CUT}"),
     "certificate": Example(f"netdiag cert examples/sql01.pem {_QUESTION} --no-fetch"),
+    "incident": Example("netdiag report node-a.json node-b.json", before=_SAVED),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 
@@ -78,7 +87,8 @@ def printed(example: Example) -> str:
         "NO_COLOR": "1",
         "PYTHONPATH": str(ROOT),
     }
-    command = example.command.replace("netdiag", f"{sys.executable} -m netdiag", 1)
+    before = example.before.replace("netdiag", f"{sys.executable} -m netdiag")
+    command = before + example.command.replace("netdiag", f"{sys.executable} -m netdiag", 1)
     with tempfile.TemporaryDirectory(prefix="netdiag-readme-") as folder:
         argv = ["sh", "-c", command]
         for name in ("captures", "examples"):

@@ -32,8 +32,9 @@ COMMANDS: dict[str, str] = {
     "trace": "TCP traceroute: names the hop that answers, resets or swallows",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
+    "report": "saved reports: rendered again, or merged into one incident",
     "explain": "what a finding means and what to do; alone, the catalogue",
-    "schema": "the JSON Schema of a report",
+    "schema": "the JSON Schema of a report, or of an incident",
     "demo": "an embedded world on loopback, healthy and broken, diagnosed for real",
 }
 

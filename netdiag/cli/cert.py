@@ -130,6 +130,7 @@ def _options(args: argparse.Namespace) -> CertificateOptions:
         proxy=args.proxy,
         credentials=credentials(args.proxy_user) if fetch else None,
         timeout_s=args.timeout,
+        name_machine=args.name_machine,
     )
 
 

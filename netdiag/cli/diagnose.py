@@ -112,6 +112,7 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         until=until,
         tap=args.tap,
         capture=args.capture,
+        name_machine=args.name_machine,
     )
     with Output(args.output, format_) as output:
         color = not args.no_color and not os.environ.get("NO_COLOR")

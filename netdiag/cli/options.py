@@ -70,10 +70,21 @@ def add_timeout(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def add_no_machine(group: argparse._ArgumentGroup) -> None:
+    """--no-machine."""
+    group.add_argument(
+        "--no-machine",
+        action="store_false",
+        dest="name_machine",
+        help="leave this machine's name, system and time zone out of the report",
+    )
+
+
 def add_network_options(parser: argparse.ArgumentParser, title: str) -> argparse._ArgumentGroup:
     """How to reach anything; the group, for more of the kind."""
     group = parser.add_argument_group(title)
     add_timeout(group)
+    add_no_machine(group)
     group.add_argument(
         "--proxy",
         default="system",

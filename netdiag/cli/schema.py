@@ -1,4 +1,4 @@
-"""``netdiag schema``: the JSON Schema (draft 2020-12) of one report."""
+"""``netdiag schema``: the JSON Schema (draft 2020-12) of one report, or of an incident."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from netdiag.cli.output import Output
 def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     """Declare the arguments."""
     parser = subparsers.add_parser("schema", description=__doc__.partition(": ")[2], allow_abbrev=False)
+    parser.add_argument("what", nargs="?", choices=("report", "incident"), default="report", help="default: report")
     add_output_options(parser, formats=("json",))
 
 
@@ -20,5 +21,5 @@ def run(args: argparse.Namespace) -> int:
     from netdiag.report import json
 
     with Output(args.output, "json") as output:
-        output.write(json.dumps(json.schema()))
+        output.write(json.dumps(json.incident_schema() if args.what == "incident" else json.schema()))
     return 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from netdiag.model import Report, Severity
+from netdiag.model import Incident, Report, Severity
 
 OK, FINDINGS, UNUSABLE, INCONCLUSIVE = 0, 1, 2, 3
 
@@ -22,7 +22,7 @@ FAIL_ON: dict[str, frozenset[Severity]] = {
 
 
 def exit_status(
-    reports: Iterable[Report], fail_on: str = "error", *, unusable: bool = False, interrupted: bool = False
+    reports: Iterable[Report | Incident], fail_on: str = "error", *, unusable: bool = False, interrupted: bool = False
 ) -> int:
     """The exit status of a run. ``unusable``: some input was not; ``interrupted``: some targets were not finished."""
     severities = FAIL_ON[fail_on]
@@ -34,8 +34,9 @@ def exit_status(
     return next((status for status in (UNUSABLE, FINDINGS, INCONCLUSIVE) if status in found), OK)
 
 
-def _of(report: Report, severities: frozenset[Severity]) -> int:
-    if report.internal_errors:
+def _of(report: Report | Incident, severities: frozenset[Severity]) -> int:
+    members = [one.report for one in report.reports] if isinstance(report, Incident) else [report]
+    if any(member.internal_errors for member in members):
         return UNUSABLE
     if any(finding.severity in severities for finding in report.findings):
         return FINDINGS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
-from netdiag.cli.options import add_report_options, add_timeout, host_or_address
+from netdiag.cli.options import add_no_machine, add_report_options, add_timeout, host_or_address
 from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.status import exit_status
 from netdiag.model import Report, TraceHop, UsageError
@@ -67,6 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         " whose an ICMP error is (Linux), else raw if there is a right to it",
     )
     add_timeout(group)
+    add_no_machine(group)
     add_report_options(parser, ticket=True)
 
 
@@ -116,6 +117,7 @@ def _options(args: argparse.Namespace) -> TraceOptions:
         numeric=args.numeric,
         method=args.method,
         timeout_s=args.timeout,
+        name_machine=args.name_machine,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from netdiag.model import MachineInfo
 from netdiag.probes.net import Address, Net
 
 if TYPE_CHECKING:
@@ -39,5 +40,15 @@ class Machine:
     system_settings: bool = True
     #: Seconds since the Unix epoch.
     clock: Callable[[], float] = time.time
+    #: What reports say of it; None asks the operating system.
+    info: MachineInfo | None = None
     #: The roots of the public WebPKI; None is certifi's list.
     public_roots: TrustStore | None = None
+
+    def described(self) -> MachineInfo:
+        """Its name, system and time zone, for the report."""
+        if self.info is not None:
+            return self.info
+        from netdiag.probes.machine_info import machine_info
+
+        return machine_info()

@@ -1,23 +1,30 @@
-"""A ``Report`` -> text, HTML, Markdown, JSON, or a note for the network team. Pure: nothing here probes or judges."""
+"""A ``Report`` or an ``Incident`` -> text, HTML, Markdown, JSON, or a note for the network team. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from netdiag.model import Report, UsageError
+from netdiag.model import Incident, Report, UsageError
 from netdiag.report.layout import Layout
 
 Format = Literal["text", "json", "jsonl", "html", "markdown", "ticket"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
-def render(reports: Report | Sequence[Report], format: Format = "text", layout: Layout | None = None) -> str:  # noqa: A002 - the option's name
-    """One report, or several, as "text", "json", "jsonl", "html", "markdown" or "ticket"; ends with a newline.
+def render(
+    reports: Report | Incident | Sequence[Report],
+    format: Format = "text",  # noqa: A002 - the option's name
+    layout: Layout | None = None,
+) -> str:
+    """One report, several, or an incident, in one of ``FORMATS``; ends with a newline.
 
-    A single ``Report`` gives an object, a sequence an array, whatever its length. ``layout`` matters to text only.
-    Raises ``UsageError`` for a format that is none of these.
+    A single ``Report`` or ``Incident`` gives an object, a sequence an array, whatever its length; the ticket of an
+    incident is on its root cause. ``layout`` matters to text only. Raises ``UsageError`` for a format that is none of
+    these.
     """
+    if isinstance(reports, Incident):
+        return _render_incident(reports, format, layout or Layout())
     if format == "text":
         from netdiag.report import text
 
@@ -40,11 +47,41 @@ def render(reports: Report | Sequence[Report], format: Format = "text", layout: 
     raise UsageError(f"format {format!r} is none of {', '.join(FORMATS)}")
 
 
+def _render_incident(found: Incident, format_: Format, layout: Layout) -> str:
+    if format_ == "text":
+        from netdiag.report import incident
+
+        return incident.text(found, layout)
+    if format_ == "html":
+        from netdiag.report import html
+
+        return html.incident(found)
+    if format_ == "ticket":
+        from netdiag.report import ticket
+
+        return ticket.of_incident(found)
+    from netdiag.report import json
+
+    if format_ in ("json", "jsonl"):
+        return json.encode(found) if format_ == "json" else json.encode_line(found)
+    raise UsageError(f"format {format_!r} is none of {', '.join(FORMATS)}")
+
+
 def load_report(data: bytes | str, *, name: str = "report") -> Report:
     """The report that ``render`` wrote as "json"; ``name`` stands for it in messages.
 
-    Raises ``UsageError`` when it is no JSON, no report, or written by a newer netdiag.
+    Raises ``UsageError`` when it is no JSON, no report (an incident, say), or written by a newer netdiag.
     """
     from netdiag.report import json
 
     return json.decode(data, name=name)
+
+
+def load_incident(data: bytes | str, *, name: str = "incident") -> Incident:
+    """The incident that ``render`` wrote as "json"; ``name`` stands for it in messages.
+
+    Raises ``UsageError`` when it is no JSON, no incident (a report, say), or written by a newer netdiag.
+    """
+    from netdiag.report import json
+
+    return json.decode_incident(data, name=name)

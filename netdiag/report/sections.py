@@ -56,7 +56,7 @@ def verdict(page: Page, report: Report) -> None:
     page.block(page.text((symbol, style), " "), page.text((summary, "bold")), "  ")
     root = next((finding for finding in report.findings if finding.id == said.finding), None)
     if root is not None:
-        _to_do(page, root, "  ")
+        to_do(page, root, "  ")
     elif said.status == "healthy":
         page.paragraph("Nobody is to blame, and there is nothing to do.", first="  ")
     elif said.status == "inconclusive":
@@ -72,19 +72,13 @@ def findings(page: Page, report: Report, most: int | None = None) -> None:
     page.heading("Findings")
     observations = {observation.id: observation for observation in report.observations}
     for n, finding in enumerate(report.findings):
-        mark = _SEVERITY_INFO if finding.severity is Severity.INFO else MARKS[_SEVERITY[finding.severity]]
-        symbol, style = sign(page, mark)
+        symbol, style = finding_sign(page, finding.severity)
         is_root = n == 0 and finding.id == report.verdict.finding
         severity = f"  {finding.severity}{', the root cause, see above' if is_root else ''}"
         page.block(page.text("  ", (symbol, style), " "), page.text((finding.id, "bold"), severity), "    ")
         if not is_root:
             _advice(page, finding)
-        details = finding.details[: None if page.layout.verbose else _DETAILS]
-        for detail in details:
-            page.paragraph(f"{detail}.", first="    ", rest="      ")
-        if len(details) < len(finding.details):
-            more = len(finding.details) - len(details)
-            page.paragraph(f"and {units.counted(more, 'more sign')} (--verbose lists them)", first="    ")
+        details(page, finding)
         if finding.folded:
             page.paragraph(f"explains {', '.join(finding.folded)} too", first="    ")
         for identifier in finding.evidence[:most]:
@@ -95,13 +89,30 @@ def findings(page: Page, report: Report, most: int | None = None) -> None:
             page.paragraph(f"and {len(finding.evidence) - most:,} more (--verbose lists them)", first="    ")
 
 
+def finding_sign(page: Page, severity: Severity) -> tuple[str, str]:
+    """The symbol and the style of a finding."""
+    return sign(page, _SEVERITY_INFO if severity is Severity.INFO else MARKS[_SEVERITY[severity]])
+
+
+def details(page: Page, finding: Finding) -> None:
+    """The steps of the reasoning."""
+    shown = finding.details[: None if page.layout.verbose else _DETAILS]
+    for detail in shown:
+        page.paragraph(f"{detail}.", first="    ", rest="      ")
+    if len(shown) < len(finding.details):
+        more = len(finding.details) - len(shown)
+        page.paragraph(f"and {units.counted(more, 'more sign')} (--verbose lists them)", first="    ")
+
+
 def _advice(page: Page, finding: Finding) -> None:
     page.paragraph(finding.summary, first="    ")
-    _to_do(page, finding, "    ")
+    to_do(page, finding, "    ")
 
 
-def _to_do(page: Page, finding: Finding, indent: str) -> None:
-    blamed = (phrases.BLAME[finding.blame], phrases.culprit(finding.culprit), ". ")
+def to_do(page: Page, finding: Finding, indent: str, whose: str = "") -> None:
+    """Who is to blame, and what they must do. ``whose``: which machine "this machine" is, where there are several."""
+    whom = f"the machine {whose}" if whose and finding.blame == "this-machine" else phrases.BLAME[finding.blame]
+    blamed = (whom, phrases.culprit(finding.culprit), ". ")
     parts = (("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy)
     page.paragraph(*parts, first=indent, limit=DETAIL_LIMIT)  # a command that is cut would be worse than none
 

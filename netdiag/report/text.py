@@ -33,6 +33,12 @@ def one(report: Report, layout: Layout) -> str:
     return page.finish()
 
 
+def whole(page: Page, report: Report) -> None:
+    """One report as a part of a page."""
+    sections.verdict(page, report)
+    _body(page, report)
+
+
 def several(reports: Sequence[Report], layout: Layout) -> str:
     """A line for each report, then what ``tail`` says."""
     column = column_width([report.target.authority for report in reports], layout)

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from netdiag.model import Finding, ProxySelection, Report, authority
+import msgspec
+
+from netdiag.model import Finding, Incident, ProxySelection, Report, authority
 from netdiag.report import sections, ticket_facts, units
 from netdiag.report.escape import escape, plain
 from netdiag.report.layout import Layout
@@ -33,6 +35,27 @@ def ticket(report: Report) -> str:
         note.line(_nothing(report))
     else:
         _write(note, report, root)
+    return note.finish()
+
+
+def of_incident(incident: Incident) -> str:
+    """The note on the root cause, by the report that knows most of it, and what the others add."""
+    note = _Note()
+    root = incident.findings[0] if incident.verdict.finding is not None else None
+    if root is None:
+        status = "nothing for the network team to do" if incident.verdict.status == "healthy" else "no cause was found"
+        note.line(f"netdiag: {incident.verdict.summary}: {status} ({units.moment(incident.started)}).")
+        return note.finish()
+    by_label = {one.label: one.report for one in incident.reports}
+    best = root.sources[0]
+    finding = Finding(**{field: getattr(root, field) for field in Finding.__struct_fields__})
+    finding = msgspec.structs.replace(finding, evidence=best.evidence)
+    also = [f"{source.report}: {source.summary}" for source in root.sources[1:]]
+    also += [f"{one.report}: {one.finding.id}, {one.finding.summary}" for one in root.explains]
+    whose = f'"This machine" is {best.report}' if len(incident.reports) > 1 else ""
+    others = [msgspec.structs.replace(other, evidence=()) for other in incident.findings[1:]]
+    report = msgspec.structs.replace(by_label[best.report], findings=(finding, *others))
+    _write(note, report, finding, [whose, *incident.reasoning], also)
     return note.finish()
 
 
@@ -87,12 +110,15 @@ def _nothing(report: Report) -> str:
     return f"netdiag: {named}: {what} ({units.moment(report.started)})."
 
 
-def _write(note: _Note, report: Report, root: Finding) -> None:
+def _write(note: _Note, report: Report, root: Finding, together: Sequence[str] = (), also: Sequence[str] = ()) -> None:
+    """``together`` and ``also`` come from other reports of an incident."""
     case = ticket_facts.Case(report, root)
     filled = case.filled()
     words = words_for(root.id)
     note.subject(fill(words.subject, filled))
     note.section("What fails", [root.summary])
+    note.section("Seen by others too", also)
+    note.section("What the reports say together", together, most=_DETAILS)
     note.section("Who talks to whom", case.parties())
     note.section("When (UTC)", case.moments(), most=_LINES + 2)
     note.section("Where", case.where(), most=_LINES + 2)

@@ -52,6 +52,10 @@ class Hit:
 
 Check = Callable[[Seen], Iterable[Hit]]
 
+#: Observations that depend on one another, with room: lookup, connection, tunnel, handshake, chain, retrieval. A saved
+#: report may hold a circle.
+_MAX_DEPTH = 16
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -225,7 +229,9 @@ def _rests_on(symptom: Finding, cause: Finding, seen: Seen) -> bool:
 def _line(identifier: str, seen: Seen) -> Iterator[str]:
     """The id itself and its ancestors."""
     current: str | None = identifier
-    while current is not None:
+    for _ in range(_MAX_DEPTH):
+        if current is None:
+            return
         yield current
         observation = seen.get(current)
         current = observation.parent if observation else None

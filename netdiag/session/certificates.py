@@ -22,6 +22,7 @@ from netdiag.model import (
     ChainPurpose,
     Failure,
     KeyObservation,
+    MachineInfo,
     NotRun,
     Report,
     RetrievalObservation,
@@ -59,7 +60,8 @@ class CertificateOptions:
     ``hostname`` None asks for no name. ``purpose`` None is "any" for the certificate of an authority that no name is
     asked for, else "server". ``at`` is in seconds since the epoch; None is now. ``untrusted``, ``crls`` and ``ocsp``
     name files, ``trust`` files, folders, "system" and "certifi". ``password`` is asked for each file that needs one
-    (the file's name is its argument), and may say None. ``nonce`` sends one with each OCSP request.
+    (the file's name is its argument), and may say None. ``nonce`` sends one with each OCSP request. ``name_machine``
+    says in the report which machine this is.
     """
 
     hostname: str | None = None
@@ -77,6 +79,7 @@ class CertificateOptions:
     proxy: str = "system"
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     timeout_s: float = 8.0
+    name_machine: bool = True
 
 
 def check_certificates(
@@ -114,7 +117,15 @@ def check_certificates(
         not_run=tuple(desk.not_run),
         internal_errors=(*desk.errors, *errors),
         interrupted=desk.cancel.is_set(),
+        machine=_described(machine) if options.name_machine else None,
     )
+
+
+def _described(machine: Machine | None) -> MachineInfo:
+    """Which machine judged: its trust stores did. Without loading what probes need."""
+    from netdiag.probes.machine_info import machine_info
+
+    return machine.described() if machine is not None else machine_info()
 
 
 def _intake(name: str, options: CertificateOptions) -> Intake:

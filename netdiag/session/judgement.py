@@ -16,6 +16,7 @@ from netdiag.model import (
     DnsObservation,
     Finding,
     HttpsObservation,
+    MachineInfo,
     NotRun,
     Report,
     Route,
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 # The rules are imported where they judge: preload.py has loaded them by then.
 
+#: How the line about a bug of a rule begins.
+_OF_RULES = "rule "
+
 
 def judge(
     target: Target,
@@ -43,13 +47,14 @@ def judge(
     observations: tuple[AnyObservation, ...],
     not_run: tuple[NotRun, ...] = (),
     internal_errors: tuple[str, ...] = (),
+    machine: MachineInfo | None = None,
 ) -> Report:
     """The report over what was seen. ``last_rung`` is the last that was to be climbed."""
     from netdiag.rules import Seen, findings
 
     seen = Seen(target, route, observations)
     errors = list(internal_errors)
-    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     verdict = _verdict(seen, found, not_run, errors, _healthy(seen, last_rung))
     return Report(
         tool=Tool(version=__version__),
@@ -63,6 +68,7 @@ def judge(
         observations=observations,
         not_run=not_run,
         internal_errors=tuple(errors),
+        machine=machine,
     )
 
 
@@ -79,7 +85,7 @@ def judge_capture(
 
     errors = list(internal_errors)
     seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     verdict = conclude_capture(seen, found, whole=not errors and not interrupted)
     return Report(
         tool=Tool(version=__version__),
@@ -103,6 +109,7 @@ def judge_certificates(
     not_run: tuple[NotRun, ...] = (),
     internal_errors: tuple[str, ...] = (),
     interrupted: bool = False,
+    machine: MachineInfo | None = None,
 ) -> Report:
     """The report over what certificate files hold. ``interrupted``: not all that they name was retrieved."""
     from netdiag.rules import Seen, conclude_certificates
@@ -110,7 +117,7 @@ def judge_certificates(
 
     errors = list(internal_errors)
     seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     return Report(
         tool=Tool(version=__version__),
         command="cert",
@@ -122,24 +129,32 @@ def judge_certificates(
         observations=observations,
         not_run=not_run,
         internal_errors=tuple(errors),
+        machine=machine,
     )
 
 
 def rejudge(report: Report) -> Report:
-    """The same observations, judged by today's rules."""
+    """The same observations, judged by today's rules.
+
+    Bugs of the rules that judged it before are forgotten; those that today's have are in ``internal_errors``.
+    """
     from netdiag.rules import Seen, conclude_capture, conclude_certificates, findings
 
+    errors = [error for error in report.internal_errors if not error.startswith(_OF_RULES)]
+    judged_to_the_end = len(errors) == len(report.internal_errors)
     seen = Seen(report.target, report.route, report.observations)
-    found = findings(seen)
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     if report.command == "cert":
-        verdict = conclude_certificates(seen, found, whole=not report.internal_errors, not_run=report.not_run)
-        return msgspec.structs.replace(report, findings=found, verdict=verdict)
-    if seen.of(CaptureObservation):
-        verdict = conclude_capture(seen, found, whole=not report.internal_errors)
-        return msgspec.structs.replace(report, findings=found, verdict=verdict)
-    healthy = report.verdict.summary if report.verdict.status == "healthy" else ""
-    verdict = _verdict(seen, found, report.not_run, report.internal_errors, healthy)
-    return msgspec.structs.replace(report, findings=found, verdict=verdict)
+        verdict = conclude_certificates(seen, found, whole=not errors, not_run=report.not_run)
+    elif seen.of(CaptureObservation):
+        verdict = conclude_capture(seen, found, whole=not errors)
+    else:
+        healthy = report.verdict.summary if report.verdict.status == "healthy" else ""
+        verdict = _verdict(seen, found, report.not_run, errors, healthy)
+    left_open = report.verdict.status == "inconclusive" and report.target.scheme == "file"
+    if left_open and judged_to_the_end and verdict.status in ("healthy", "impaired"):
+        verdict = report.verdict  # it was interrupted, of which nothing else in the report tells
+    return msgspec.structs.replace(report, findings=found, verdict=verdict, internal_errors=tuple(errors))
 
 
 def _verdict(

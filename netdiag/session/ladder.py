@@ -67,6 +67,7 @@ class Run:
             observations=observations,
             not_run=not_run,
             internal_errors=errors,
+            machine=context.machine.described() if context.options.name_machine else None,
         )
 
     def _climb(self) -> None:

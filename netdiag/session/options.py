@@ -35,6 +35,8 @@ class Options:
     trace: bool | None = None
     #: Without the names of the routers.
     numeric: bool = False
+    #: Say in the report which machine this is: name, system, time zone.
+    name_machine: bool = True
     #: The last rung to climb.
     until: Until = "https"
     #: Capture the packets of the probes where this process has the right to, for what they tell of a failure.

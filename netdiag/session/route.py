@@ -64,6 +64,8 @@ class TraceOptions:
     numeric: bool = False
     method: Method = "auto"
     timeout_s: float = DEFAULT_TIMEOUT_S
+    #: Say in the report which machine this is: name, system, time zone.
+    name_machine: bool = True
 
 
 def trace_path(
@@ -136,6 +138,7 @@ class _Run:
             observations=observations,
             not_run=not_run,
             internal_errors=errors,
+            machine=self._machine.described() if self._options.name_machine else None,
         )
 
     def _address(self) -> tuple[Address | None, str | None]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+from netdiag.model import MachineInfo
 from netdiag.pki.trust import TrustStore
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Net
@@ -75,6 +76,7 @@ class World:
             environment=dict(setting.environment),
             system_settings=False,
             clock=lambda: time.time() + setting.clock_offset_s,
+            info=MachineInfo(name="demo", system="the embedded world", utc_offset_s=0),
             public_roots=self.authority.store("public"),
         )
 

@@ -75,7 +75,7 @@ def _write(name: str, report: Report, wanted: Mapping[str, object], folder: Path
 
 
 def normalised(report: Report) -> Report:
-    """The report with fixed times and ports, judged as it then stands.
+    """The report with fixed times and ports, of no machine, judged as it then stands.
 
     Observations stay in ladder order; inside a rung the order in which threads happened to start them is replaced by
     that of their ids.
@@ -91,6 +91,7 @@ def normalised(report: Report) -> Report:
             took_s=_coarse(report.took_s),
             observations=observations,
             not_run=tuple(sorted(report.not_run, key=lambda n: (rungs[n.rung], n.route))),
+            machine=None,
         )
     )
 

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The explanations of findings are the catalogue's, which is as pure as this.
     "report": {"model", "rules"},
     "profile": {"model"},
+    "incident": {"model", "rules"},
     "pki": {"model"},
     "irlog": {"model"},
     "capture": {"model", "wire"},
@@ -29,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "world": {"session", "model", "probes", "pki", "wire"},
     "cli": {"", "session", "model", "rules", "report", "world", "profile"},
     # The public API, imported when a name is first asked for.
-    "": {"session", "model", "capture", "pki", "irlog", "report"},
+    "": {"session", "model", "capture", "pki", "irlog", "report", "incident"},
     "__main__": {"cli"},
 }
 

@@ -14,6 +14,7 @@ import netdiag
 from netdiag import cli, session
 from netdiag.model import Target
 from netdiag.rules import CATALOGUE
+from netdiag.world.play import play
 from netdiag.world.scenes import SCENES
 from netdiag.world.world import World
 from tests import readme, support
@@ -87,7 +88,7 @@ def test_each_example_prints_what_is_shown(name):
     if example.offline and not _may_unshare():
         support.missing("this user may not make a network namespace")
     now, shown = readme.printed(example), readme.documented()[name]
-    whole = name not in ("first", "scene", "intercepted", "offline", "one-rung")
+    whole = name not in ("first", "scene", "intercepted", "incident", "offline", "one-rung")
     assert readme.words(now, verdict_only=not whole) == readme.words(shown, verdict_only=not whole)
 
 
@@ -134,6 +135,20 @@ def test_library_example_reads_captures(monkeypatch, capsys):
     assert verdict == "tcp.reset-by-path-device path-device"
     assert connection == "wu2.frontend.clouddatahub.net complete reset 107 61"
     assert ttl == "TTL of resets: [61]"
+
+
+def test_the_program_that_merges_reports(capsys, monkeypatch, tmp_path):
+    program = next(text for text in PROGRAMS if "merge_reports" in text)
+    scenes = {scene.name: scene for scene in SCENES}
+    saved = play(scenes["healthy"])
+    (tmp_path / "report.json").write_text(netdiag.render(saved, "json"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    broken = play(scenes["proxy-inspects-untrusted"])
+    monkeypatch.setattr(netdiag, "diagnose_endpoint", lambda target: broken, raising=False)
+    exec(compile(program, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert printed.startswith("proxy: was none (no setting); is http://proxy.contoso.com:3128 (HTTPS_PROXY).\n")
+    assert "What changed for today since it worked" in printed
 
 
 def test_changelog_names_each_finding():

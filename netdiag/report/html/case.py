@@ -23,7 +23,7 @@ from netdiag.model import (
     LabelledReport,
     Report,
 )
-from netdiag.report import phrases, units
+from netdiag.report import phrases, ticket, units
 from netdiag.report.html import markup
 from netdiag.report.html.findings import Evidence, evidence, explanation
 from netdiag.report.html.section import Context, Section, drawn
@@ -101,7 +101,7 @@ def body(incident: Incident) -> Markup:
         status_words=CASE[incident.verdict.status],
         root=root,
         blame=f"{phrases.BLAME[root.blame]}{phrases.culprit(root.culprit)}" if root else "",
-        note=Markup(),
+        note=markup.preformatted(ticket.of_incident(incident)) if root else "",
         sections=tuple(_sections(incident, places)),
         reports=tuple((one, views[prefix]) for one, prefix in taken if prefix.startswith("r")),
         baseline=tuple((one, views[prefix]) for one, prefix in taken if prefix.startswith("b")),

@@ -14,6 +14,8 @@ from netdiag.model import (
     Closing,
     Connection,
     ConnectionObservation,
+    Flow,
+    Observation,
     Opening,
     ResetObservation,
     Segment,
@@ -155,6 +157,16 @@ def ends(connection: Connection, arrow: str = " → ") -> str:
     return f"{client}{arrow}{authority(connection.server, connection.server_port)}"
 
 
+def flow_ends(flow: Flow) -> str:
+    """The same of a flow."""
+    return f"{authority(flow.client, flow.client_port)} → {authority(flow.server, flow.server_port)}"
+
+
+def place(observation: Observation) -> str:
+    """Client and server of what was seen, its id where it has none."""
+    return observation.id if observation.flow is None else flow_ends(observation.flow)
+
+
 def connection(observation: ConnectionObservation) -> str:
     """One connection in a line."""
     c = observation.connection
@@ -268,6 +280,21 @@ def reference_ttls(observation: ResetObservation) -> Iterator[str]:
     ):
         for ttl, count in sorted(ttls, key=lambda pair: -pair[1])[:2]:
             yield f"TTL {ttl} ({hops(ttl)}) in {count:,} of {where}"
+
+
+def reset_lines(observation: ResetObservation) -> list[str]:
+    """The reset of one connection and what it is compared with, a sentence each."""
+    o = observation
+    first = o.resets[0] if o.resets else None
+    lines = []
+    if first is not None:
+        more = f" and {len(o.resets) - 1} more" if len(o.resets) > 1 else ""
+        lines.append(f"{first.flags} in frame {first.frame:,}{more}, with the {o.claimed}'s address, {stage(o)}")
+        lines.append(f"its TTL {first.ttl}: {hops(first.ttl)}")
+    lines += list(reference_ttls(o)) or ["no other packet of that address to compare it with"]
+    if o.alike > 1:
+        lines.append(f"{counted(o.alike, 'connection')} to that server ended so")
+    return lines
 
 
 _STAGES = {

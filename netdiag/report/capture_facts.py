@@ -105,10 +105,17 @@ def span(observation: CaptureObservation) -> str:
     return f"{count} in {duration(observation.last - observation.first)}, from {moment(observation.first, 3)}"
 
 
+def connections(observation: CaptureObservation) -> str:
+    """How many TCP connections, and what became of them."""
+    count = counted(observation.connections, "TCP connection")
+    said = outcomes(observation)
+    return f"{count}: {said}" if said else count
+
+
 def capture(observation: CaptureObservation) -> str:
     """One capture file in a line."""
-    connections = counted(observation.connections, "TCP connection")
-    return f"{observation.path}: {observation.format}, {span(observation)}, {connections}"
+    count = counted(observation.connections, "TCP connection")
+    return f"{observation.path}: {observation.format}, {span(observation)}, {count}"
 
 
 def capture_details(observation: CaptureObservation) -> list[str]:

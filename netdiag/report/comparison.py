@@ -19,12 +19,27 @@ _ROWS = 24
 
 def section(page: Page, report: Report) -> None:
     """What two captures say together; nothing for one."""
-    alignment = next((o for o in report.observations if isinstance(o, AlignmentObservation)), None)
+    alignment = alignment_of(report)
     if alignment is None:
         return
-    page.heading(f"Two captures: {name(alignment.path)} and {name(alignment.other)}")
+    page.heading(heading(alignment))
     for line in facts(alignment):
         page.paragraph(line, first="  ")
+    tables(page, report)
+
+
+def alignment_of(report: Report) -> AlignmentObservation | None:
+    """How the two captures lie to each other; None for one."""
+    return next((o for o in report.observations if isinstance(o, AlignmentObservation)), None)
+
+
+def heading(alignment: AlignmentObservation) -> str:
+    """Which two."""
+    return f"Two captures: {name(alignment.path)} and {name(alignment.other)}"
+
+
+def tables(page: Page, report: Report) -> None:
+    """The conversation in question packet by packet, or those that were asked for."""
     compared = [o for o in report.observations if isinstance(o, AlignedObservation)]
     in_question = worst_first(report, compared)
     asked = [o for o in compared if o.connection is not None and o.connection in page.layout.conversations]

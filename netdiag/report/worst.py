@@ -6,11 +6,12 @@ Contract: pure, and judges nothing: whatever the gravest finding rests on comes 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, TypeVar
 
 from netdiag.model import ConnectionObservation, Flow, Observation, Report, ServiceObservation, Severity
+from netdiag.report.layout import Layout
 
 if TYPE_CHECKING:  # a report on a file has no ladder, and need not load it
     from netdiag.report.ladder import Mark
@@ -91,3 +92,20 @@ def in_turn(worst: Worst, conversations: Sequence[ConnectionObservation]) -> lis
         rounds.append(met[place] // _A_TURN if place < NOT_BLAMED else len(conversations))
         met[place] += 1
     return [o for _, o in sorted(zip(rounds, conversations, strict=True), key=itemgetter(0))]
+
+
+def drawn(
+    layout: Layout, worst: Worst, conversations: Sequence[ConnectionObservation]
+) -> Iterator[tuple[int, ConnectionObservation | None, bool]]:
+    """The conversations to draw: number, what is known of it, and whether it is drawn whole.
+
+    Those that were asked for, of which the report may hold nothing; else the worst.
+    """
+    if layout.conversations:
+        found = {o.connection.number: o for o in conversations}
+        yield from ((number, found.get(number), True) for number in layout.conversations)
+        return
+    # A conversation that went well is worth drawing when there is nothing else to look at.
+    first = next((o for o in conversations if o.segments), None)
+    if first is not None and (len(conversations) == 1 or worst.mark(first) != "ok"):
+        yield first.connection.number, first, layout.verbose

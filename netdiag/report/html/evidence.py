@@ -13,7 +13,7 @@ from netdiag.report import facts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context, Section, drawn
 from netdiag.report.ladder import Mark
-from netdiag.report.sections import MARKS, ROUTES
+from netdiag.report.sections import MARKS, ROUTES, observation_mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,12 +47,10 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
 
 
 def _entry(report: Report, anchor: str, observation: Observation, place: str) -> Entry:
-    # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
-    usual = observation.failure is not None and observation.failure.kind == "no-answer"
     return Entry(
         anchor=anchor,
         observation=observation,
-        mark="not-run" if usual else observation.outcome,
+        mark=observation_mark(observation),
         fact=facts.describe(observation, report.target.host),
         details=facts.details(observation),
         drawn=place,

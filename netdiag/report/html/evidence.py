@@ -30,7 +30,7 @@ class Entry:
 
 
 def sections(report: Report, context: Context) -> Iterator[Section]:
-    """All observations; then what netdiag itself failed at."""
+    """All observations; then what was left out of a file, and what netdiag itself failed at."""
     if report.observations:
         places = drawn(report, context)
         entries = tuple(
@@ -39,9 +39,12 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         )
         body = markup.render("evidence", entries=entries, marks=MARKS, routes=ROUTES)
         yield Section(anchor=context.anchor("evidence"), title="Everything that was seen", body=body)
+    if report.not_run and report.target.scheme == "file":  # of a target it stands with the ladder
+        body = markup.render("lines", lines=tuple(entry.reason for entry in report.not_run))
+        yield Section(anchor=context.anchor("not-done"), title="Not done", body=body)
     if report.internal_errors:
         lines = tuple(line for error in report.internal_errors for line in error.splitlines())
-        body = markup.render("bugs", lines=lines)
+        body = markup.render("lines", lines=lines)
         title = "netdiag itself failed: this is a bug to report"
         yield Section(anchor=context.anchor("bugs"), title=title, body=body)
 

@@ -18,7 +18,7 @@ from netdiag.model import (
     TcpObservation,
     authority,
 )
-from netdiag.report import capture_facts, comparison, sections, units
+from netdiag.report import capture_facts, comparison, plot, sections, units
 from netdiag.report import capture_rows as rows
 from netdiag.report.drawing import draw
 from netdiag.report.page import Page
@@ -162,6 +162,8 @@ def _drawing(page: Page, worst: Worst, observation: ConnectionObservation, *, wh
     page.paragraph((rows.about(observation), "dim"), first="  ")
     if observation.segments:
         draw(page, observation, whole=whole)
+        if whole:
+            plot.draw(page, observation)
     else:
         page.paragraph(rows.without_packets(observation), first="  ")
 

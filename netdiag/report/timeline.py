@@ -50,10 +50,14 @@ def scale(observations: Sequence[Observation]) -> Scale:
     found = timed(observations)
     start = min((o.started for o in found), default=0.0)
     span = max((o.started + o.took_s for o in found), default=start) - start
-    span = min(max(span, _SHORTEST), _LONGEST)
+    return axis(start, max(span, _SHORTEST))
+
+
+def axis(start: float, span: float) -> Scale:
+    """An axis of ``span`` seconds."""
+    span = min(span, _LONGEST)
     step = round_step(span, _TICKS)
-    count = int(span / step)
-    ticks = tuple((n * step / span, _label(n * step)) for n in range(count + 1))
+    ticks = tuple((n * step / span, _label(n * step)) for n in range(int(span / step) + 1))
     return Scale(start=start, span=span, ticks=ticks)
 
 
@@ -82,36 +86,36 @@ def draw(page: Page, report: Report) -> None:
     """A line for each probe, in the order of their beginnings, and the axis below."""
     found = sorted(timed(report.observations), key=lambda o: o.started)
     shown = found[:_MOST]
-    axis = scale(found)
+    whole = scale(found)
     names = [page.crop(page.text(o.id), _NAME) for o in shown]
     column = max((name.cells for name in names), default=0)
     room = page.width - 4 - column - 2 - _TIME
     full, edge = ("█", "│") if page.layout.unicode else ("#", "|")
     for observation, name in zip(shown, names, strict=True):
         mark = sections.MARKS[sections.observation_mark(observation)]
-        start, end = _cells(axis, observation, room)
+        start, end = _cells(whole, observation, room)
         bar = Text.of(" " * start) + Text.of(full * (end - start), mark[2])
         took = page.text((f"{units.milliseconds(observation.took_s):>{_TIME}}", "dim"))
         lead = page.text("  ", sections.sign(page, mark), " ") + name.pad(column) + Text.of(" ")
         page.line(lead + page.text((edge, "dim")) + bar.pad(room) + took)
-    page.line(Text.of(" " * (4 + column + 1)) + page.text((_axis(axis, room, edge), "dim")))
+    page.line(Text.of(" " * (4 + column + 1)) + page.text((labels(whole, room, edge, beyond=_TIME), "dim")))
     if len(found) > _MOST:
         page.paragraph(f"and {units.counted(len(found) - _MOST, 'more probe')}", first="  ")
 
 
-def _cells(axis: Scale, observation: Observation, room: int) -> tuple[int, int]:
+def _cells(whole: Scale, observation: Observation, room: int) -> tuple[int, int]:
     """The first cell of a bar, and that after its last."""
-    begin = axis.share(observation.started)
-    end = min(axis.share(observation.started + observation.took_s), 1.0)
+    begin = whole.share(observation.started)
+    end = min(whole.share(observation.started + observation.took_s), 1.0)
     start = min(max(int(begin * room), 0), room - 1)
     return start, max(math.ceil(end * room), start + 1)
 
 
-def _axis(axis: Scale, room: int, edge: str) -> str:
-    """The labels, each beginning below its moment, as far as there is room."""
+def labels(whole: Scale, room: int, edge: str, *, beyond: int = 0) -> str:
+    """The labels, each beginning below its moment, as far as they end within ``room`` and ``beyond`` cells more."""
     line = ""
-    for share, label in axis.ticks:
+    for share, label in whole.ticks:
         at = round(share * room)
-        if at >= len(line) and at + 1 + len(label) <= room + _TIME:
+        if at >= len(line) and at + 1 + len(label) <= room + beyond:
             line = f"{line:<{at}}{edge}{label} "
     return line.rstrip()

@@ -19,7 +19,7 @@ from netdiag.model import (
     TcpObservation,
     authority,
 )
-from netdiag.report import capture_facts, comparison, sections
+from netdiag.report import capture_facts, comparison, plot, sections
 from netdiag.report import capture_rows as rows
 from netdiag.report.drawing import draw
 from netdiag.report.markdown import body
@@ -142,6 +142,8 @@ def _drawings(document: Document, worst: Worst, conversations: Sequence[Connecti
         document.paragraph(rows.about(observation))
         if observation.segments:
             document.drawing(partial(draw, observation=observation, whole=whole))
+            if whole:
+                document.drawing(partial(plot.draw, observation=observation))
         else:
             document.paragraph(rows.without_packets(observation))
 

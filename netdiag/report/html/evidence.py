@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netdiag.model import Observation, Report
+from netdiag.model import CaptureObservation, Observation, Report
 from netdiag.report import facts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context, Section, drawn
@@ -30,7 +30,7 @@ class Entry:
 
 
 def sections(report: Report, context: Context) -> Iterator[Section]:
-    """All observations; then what was left out of a file, and what netdiag itself failed at."""
+    """All observations; then what was left out of a capture, and what netdiag itself failed at."""
     if report.observations:
         places = drawn(report, context)
         entries = tuple(
@@ -39,7 +39,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         )
         body = markup.render("evidence", entries=entries, marks=MARKS, routes=ROUTES)
         yield Section(anchor=context.anchor("evidence"), title="Everything that was seen", body=body)
-    if report.not_run and report.target.scheme == "file":  # of a target it stands with the ladder
+    if report.not_run and any(isinstance(o, CaptureObservation) for o in report.observations):
         body = markup.render("lines", lines=tuple(entry.reason for entry in report.not_run))
         yield Section(anchor=context.anchor("not-done"), title="Not done", body=body)
     if report.internal_errors:

@@ -4,6 +4,7 @@ inline.py                   untrusted text -> text, code spans and blocks that n
 document.py                 headings, lists, tables, drawings
 body.py                     the parts that every report has: verdict, steps, path, findings, what was seen
 capture.py, certificate.py  what reports on files have besides
+incident.py                 several reports that are one case
 
 Contract: pure. Every string of a report shows as itself, whatever it holds, in any renderer. Drawings are those of text
 reports, in blocks of 80 columns. Lists are bounded, so that a report fits into a ticket; what was left out is counted.
@@ -18,12 +19,13 @@ from netdiag.report import phrases, sections, units, verdicts
 from netdiag.report.layout import Layout
 from netdiag.report.markdown import body
 from netdiag.report.markdown.document import Document
+from netdiag.report.markdown.incident import incident
 
 #: Targets that are named beside the one that stands for them all, and lines of the table.
 _ALIKE = 40
 _ROWS = 200
 
-__all__ = ["one", "several"]
+__all__ = ["incident", "one", "several"]
 
 
 def one(report: Report, layout: Layout) -> str:

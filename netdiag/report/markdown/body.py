@@ -45,7 +45,7 @@ def verdict(document: Document, report: Report) -> None:
     if root is None:
         document.paragraph(verdicts.REMARKS.get(said.status, ""))
     purpose = [Marked(f"{document.strong('Needed for:')} {document.text(report.target.purpose)}")]
-    document.items([*(_to_do(document, root) if root else ()), *(purpose if report.target.purpose else ())])
+    document.items([*(to_do(document, root) if root else ()), *(purpose if report.target.purpose else ())])
 
 
 def rest(document: Document, report: Report) -> None:
@@ -155,7 +155,7 @@ def _finding(
     if not root or finding.summary != report.verdict.summary:
         document.paragraph(finding.summary)
     most = None if document.layout.verbose else _DETAILS
-    lines: list[Item] = [] if root else [*_to_do(document, finding)]
+    lines: list[Item] = [] if root else [*to_do(document, finding)]
     lines += finding.details[:most]
     if most is not None and len(finding.details) > most:
         lines.append(f"and {units.counted(len(finding.details) - most, 'more sign')} (--verbose lists them)")
@@ -174,19 +174,21 @@ def _evidence(
     shown = finding.evidence if document.layout.verbose else finding.evidence[:_EVIDENCE]
     for identifier in shown:
         seen = observations.get(identifier)
-        yield _named(document, identifier, facts.describe(seen, report.target.host) if seen else "")
+        yield named(document, identifier, facts.describe(seen, report.target.host) if seen else "")
     others = finding.evidence[len(shown) :]
     if others:
         left = f"and {len(others) - _IDS:,} more (--verbose lists them)" if len(others) > _IDS else ""
         yield document.text("also", *map(document.code, others[:_IDS]), left)
 
 
-def _named(document: Document, identifier: str, words: str) -> Marked:
+def named(document: Document, identifier: str, words: str) -> Marked:
+    """An observation: its id and what it shows."""
     said = document.text(words, limit=sections.DETAIL_LIMIT)
     return Marked(f"{document.code(identifier)}: {said}") if said else document.code(identifier)
 
 
-def _to_do(document: Document, finding: Finding) -> Iterator[Marked]:
+def to_do(document: Document, finding: Finding) -> Iterator[Marked]:
+    """Who is to blame, and what they have to do."""
     blamed = document.text(f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}")
     yield Marked(f"{document.strong('To blame:')} {blamed}")
     todo = document.text(finding.remedy, limit=sections.DETAIL_LIMIT)  # a command that is cut would be worse than none
@@ -206,7 +208,7 @@ def observed(document: Document, report: Report, shown: Collection[str] = ()) ->
     document.heading(3, "Evidence" if verbose or not told else "Other evidence")
     lines: list[Item] = []
     for observation in others if verbose else others[:_OTHERS]:
-        said = _named(document, observation.id, facts.describe(observation, report.target.host))
+        said = named(document, observation.id, facts.describe(observation, report.target.host))
         took = f"({units.milliseconds(observation.took_s)})" if verbose and observation.took_s else ""
         line = document.text(document.sign(sections.MARKS[sections.observation_mark(observation)]), said, took)
         lines.append((line, facts.details(observation) if verbose else ()))

@@ -13,11 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lxml import html
+from msgspec import inspect
 from rich.cells import cell_len
 
-from netdiag.model import Report
+from netdiag.model import Incident, Report
 from netdiag.report import json as report_json
-from netdiag.report import render
+from netdiag.report import markdown, render
 from netdiag.report.layout import Layout
 from tests.unit.report import filling
 from tests.unit.report.test_report_markdown import ELEMENTS, RENDERER
@@ -168,6 +169,13 @@ def test_markdown_makes_none_but_its_own_elements(kind, verbose):
         attributes = {attribute for _, attribute in tags}
         assert attributes <= {"", ' class="language-text"', ' style="text-align:right"'}
         assert not [c for c in page if unicodedata.category(c) in ("Cf", "Cs", "Co", "Cn", "Zl", "Zp")]
+
+
+def test_an_incident_in_markdown_makes_none_but_its_own_elements():
+    endless = itertools.cycle(STRINGS)
+    found = filling.Filler(lambda: next(endless)).value(inspect.type_info(Incident))
+    page = RENDERER.render(markdown.incident(found, Layout(verbose=True)))
+    assert set(re.findall(r"<([a-zA-Z][\w-]*)", page)) <= ELEMENTS
 
 
 class Document:

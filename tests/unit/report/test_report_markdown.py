@@ -13,12 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from netdiag.model import NotRun
-from netdiag.report import render
+from netdiag.model import Incident, NotRun
+from netdiag.report import markdown, render
 from netdiag.report.escape import escape
 from netdiag.report.layout import Layout
 from netdiag.report.markdown import inline
-from tests.unit.report import captured, certified, handmade, traced
+from tests.unit.report import captured, certified, filling, handmade, traced
 
 GOLDEN = Path(__file__).parent / "golden_markdown"
 
@@ -192,3 +192,27 @@ def test_several_with_the_same_cause_have_one_section_and_verbose_shows_each():
     assert "The same for 2 other targets: `b.example:443` `c.example:443`" in shown
     assert shown.count("### Findings") == 1
     assert render(reports, "markdown", Layout(verbose=True)).count("### Findings") == 3
+
+
+def test_an_incident_tells_all_that_it_holds():
+    count = itertools.count()
+    found = filling.Filler(lambda: f"word{next(count)}").value(msgspec.inspect.type_info(Incident))
+    found = msgspec.structs.replace(
+        found,
+        verdict=msgspec.structs.replace(found.verdict, finding=found.findings[0].id, status="failed"),
+    )
+    shown = words(markdown.incident(found, Layout(verbose=True)))
+    told = [found.verdict.summary, *found.reasoning, *found.remarks]
+    for finding in found.findings:
+        told += [finding.id, finding.summary, finding.remedy, *finding.targets, *finding.details, finding.reference]
+        told += [source.report for source in finding.sources]
+        told += [identifier for source in finding.sources for identifier in source.evidence]
+        told += [one.finding.id + "of" + one.report + one.because for one in finding.explains]
+    for comparison in found.comparisons:
+        told += [comparison.target, *comparison.reports, *comparison.conclusions]
+    for change in found.changes:
+        told += [*change.conclusions, *(finding.id for finding in change.new), *change.vanished]
+    told += [one.label for one in (*found.reports, *found.baseline)]
+    assert [text for text in told if text not in shown] == []
+    assert elements(markdown.incident(found, Layout())) <= ELEMENTS
+    assert words(markdown.incident(found, Layout(quiet=True))).endswith(found.findings[0].remedy)

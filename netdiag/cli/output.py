@@ -32,6 +32,7 @@ _SUFFIXES: dict[str, Format] = {
     ".html": "html",
     ".htm": "html",
     ".md": "markdown",
+    ".markdown": "markdown",
 }
 
 #: What files of each format end in.

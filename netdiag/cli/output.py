@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, TextIO
 
 from netdiag.cli import silence_stdout
-from netdiag.model import Report, UsageError
+from netdiag.model import Incident, Report, UsageError
 from netdiag.report import FORMATS, Format
 from netdiag.report.layout import Layout
 
@@ -128,7 +128,9 @@ def layout_for(output: Output, args: argparse.Namespace) -> Layout:
     return dataclasses.replace(plain, width=width, color=color, unicode=plain.unicode and speaks_unicode(sys.stdout))
 
 
-def rendered(reports: Report | Sequence[Report], format_: Format, layout: Layout, args: argparse.Namespace) -> str:
+def rendered(
+    reports: Report | Incident | Sequence[Report], format_: Format, layout: Layout, args: argparse.Namespace
+) -> str:
     """The reports in that format; a bar shows where that takes long."""
     from netdiag.cli.progress import manner, working
     from netdiag.report import render

@@ -57,6 +57,10 @@ def _render_incident(found: Incident, format_: Format, layout: Layout) -> str:
         from netdiag.report import incident
 
         return incident.text(found, layout)
+    if format_ == "markdown":
+        from netdiag.report import markdown
+
+        return markdown.incident(found, layout)
     if format_ == "html":
         from netdiag.report import html
 

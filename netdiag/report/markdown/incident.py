@@ -72,7 +72,7 @@ def _report(document: Document, one: LabelledReport) -> tuple[str, ...]:
         document.sign(sections.STATUS[said.status]),
         document.code(one.label),
         document.text(report.command, document.code(report.target.authority)),
-        units.moment(report.started),
+        units.moment(report.seen_at),
         document.text(document.code(said.finding) if said.finding else verdicts.words(report), anew),
     )
 

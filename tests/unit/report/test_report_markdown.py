@@ -214,5 +214,5 @@ def test_an_incident_tells_all_that_it_holds():
         told += [*change.conclusions, *(finding.id for finding in change.new), *change.vanished]
     told += [one.label for one in (*found.reports, *found.baseline)]
     assert [text for text in told if text not in shown] == []
-    assert elements(markdown.incident(found, Layout())) <= ELEMENTS
+    assert elements(render(found, "markdown")) <= ELEMENTS
     assert words(markdown.incident(found, Layout(quiet=True))).endswith(found.findings[0].remedy)

@@ -66,6 +66,7 @@ EXAMPLES = {
     "silent": Example("netdiag pcap captures/guide-telnet-888-windows.pcap --quiet"),
     "compared": Example(f"netdiag pcap {_NAT}-client-side.pcap --other {_NAT}-firewall-side.pcap --quiet"),
     "flows": Example(f"netdiag pcap captures/port-reuse.pcap --quiet --flows flows.csv && {_CUT}"),
+    "over-time": Example("netdiag pcap captures/loss.pcap --conversation 0 | sed -n '/^  Bytes of/,/data,/p'"),
     "certificate": Example(f"netdiag cert examples/sql01.pem {_QUESTION} --no-fetch"),
     "incident": Example("netdiag report node-a.json node-b.json", before=_SAVED),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),

@@ -57,11 +57,23 @@ def flow_format(path: str) -> FlowFormat:
     raise UsageError(f"{path}: connections are written to a file whose name ends in {known_suffixes}")
 
 
-def write_flows(connections: Connections, file: IO[bytes], form: FlowFormat) -> int:
-    """Write every row; how many there were. ``file`` is left open."""
+def write_flows(
+    connections: Connections, file: IO[bytes], form: FlowFormat, *, progress: Callable[[int], None] | None = None
+) -> int:
+    """Write every row; how many there were. ``file`` is left open. ``progress`` is told how many are written."""
     columns: Callable[[], Iterator[Block]] | None = getattr(connections, "columns", None)
     blocks = columns() if columns is not None else _blocks(connections.rows())
+    if progress is not None:
+        blocks = _counted(blocks, progress)
     return _WRITERS[form](map(_encodable, blocks), file)
+
+
+def _counted(blocks: Iterator[Block], progress: Callable[[int], None]) -> Iterator[Block]:
+    done = 0
+    for block in blocks:
+        yield block
+        done += len(block["number"])  # whoever asks for the next has written this one
+        progress(done)
 
 
 def _blocks(rows: Iterator[Connection]) -> Iterator[Block]:

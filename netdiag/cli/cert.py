@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +11,11 @@ from typing import TYPE_CHECKING
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import asking, interruptible
 from netdiag.cli.options import add_network_options, add_report_options, credentials, host_or_address
-from netdiag.cli.output import Output, choose_format, layout_for
-from netdiag.cli.progress import step_progress
+from netdiag.cli.output import Output, choose_format, layout_for, rendered
+from netdiag.cli.progress import manner, step_progress
 from netdiag.cli.status import exit_status
 from netdiag.cli.times import parse_moment
 from netdiag.model import Report, UsageError
-from netdiag.report import render
 from netdiag.report.escape import escape
 
 if TYPE_CHECKING:
@@ -89,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     options = _options(args)
     with Output(args.output, format_) as output:
         report, interrupted = _check(args, options)
-        output.write(render(report, format_, layout_for(output, args)))
+        output.write(rendered(report, format_, layout_for(output, args), args))
     if interrupted:
         complain("interrupted: the report is on what was known by then")
     return exit_status([report], args.fail_on, interrupted=interrupted)
@@ -99,8 +97,7 @@ def _check(args: argparse.Namespace, options: CertificateOptions) -> tuple[Repor
     """Verify with a progress bar; whether Ctrl-C ended it early."""
     from netdiag import check_certificates
 
-    color = not args.no_color and not os.environ.get("NO_COLOR")
-    with step_progress(quiet=args.quiet, color=color) as progress, interruptible() as cancel:
+    with step_progress(**manner(args)) as progress, interruptible() as cancel:
         try:
             report = check_certificates(args.targets, options, progress=progress, cancel=cancel)
         except UsageError:

@@ -10,14 +10,15 @@ import argparse
 import contextlib
 import sys
 import textwrap
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from netdiag.cli import Parser
-from netdiag.cli.options import REPORT_FORMATS
-from netdiag.cli.output import SUFFIX, Output, layout_for, speaks_unicode
+from netdiag.cli.options import REPORT_FORMATS, add_console_options
+from netdiag.cli.output import SUFFIX, Output, layout_for, rendered, speaks_unicode
+from netdiag.cli.progress import manner, progress_for
 from netdiag.model import Report, UsageError
 from netdiag.report import Format
 from netdiag.report.escape import escape, to_ascii
@@ -53,7 +54,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         metavar="DIR",
         help="also write each scene's report to DIR, as SCENE.json unless --format says otherwise",
     )
-    parser.add_argument("--no-color", action="store_true", help="no colours, as with NO_COLOR")
+    add_console_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     from netdiag.world.scenes import SCENES
 
     if args.list:
-        _list(SCENES)
+        _list(SCENES, args)
         return 0
     scenes = [scene for scene in SCENES if args.scene in (None, scene.name)]
     if not scenes:
@@ -74,14 +75,19 @@ def run(args: argparse.Namespace) -> int:
     if args.output:
         _make_folder(args.output)
     if not whole:
-        _write_lines([f"  {'scene':<{_NAME_WIDTH}} {'expected':<{_STATUS_WIDTH + 1 + _FINDING_WIDTH}}  found"], lines)
-    with _progress(len(scenes), lines, color=not args.no_color) as say, contextlib.closing(_played(scenes)) as played:
+        _write_lines(
+            [f"  {'scene':<{_NAME_WIDTH}} {'expected':<{_STATUS_WIDTH + 1 + _FINDING_WIDTH}}  found"], lines, args
+        )
+    with progress_for(len(scenes), **manner(args)) as progress, contextlib.closing(_played(scenes)) as played:
         for scene, report, said in played:
             reports.append(report)
             wrong += bool(said)
             if args.output:
                 _write(args.output, scene.name, report, args.format or "json")
-            say(_lines(scene, report, said, lines) if said or not whole else [])
+            progress.advanced("scenes")
+            if said or not whole:
+                with progress.paused():
+                    _write_lines(_lines(scene, report, said), lines, args)
     if whole:
         _print_reports(reports, args, form)
     else:
@@ -104,9 +110,9 @@ def _played(scenes: Iterable[Scene]) -> Generator[tuple[Scene, Report, tuple[str
             pool.shutdown(cancel_futures=True)
 
 
-def _lines(scene: Scene, report: Report, said: tuple[str, ...], out: TextIO) -> list[str]:
+def _lines(scene: Scene, report: Report, said: tuple[str, ...]) -> list[str]:
     """One line when the verdict is right; the differences below it when not."""
-    head = f"{_mark(not said, out)} {_row(scene.name, scene.expect)}"
+    head = f"{'✗' if said else '✓'} {_row(scene.name, scene.expect)}"
     if not said:
         return [f"{head}  the same"]
     verdict = report.verdict
@@ -118,55 +124,25 @@ def _row(name: str, expect: Expectation) -> str:
     return f"{name:<{_NAME_WIDTH}} {expect.status:<{_STATUS_WIDTH}} {finding:<{_FINDING_WIDTH}}"
 
 
-def _mark(right: bool, out: TextIO) -> str:
-    """A check mark where the output can carry one."""
-    if speaks_unicode(out):
-        return "✓" if right else "✗"
-    return "+" if right else "x"
-
-
-def _list(scenes: Iterable[Scene]) -> None:
+def _list(scenes: Iterable[Scene], args: argparse.Namespace) -> None:
     for scene in scenes:
         text = textwrap.fill(scene.story, 80, initial_indent="    ", subsequent_indent="    ")
-        print(f"{_row(scene.name, scene.expect).rstrip()}\n{text}")  # noqa: T201 - the result
+        _write_lines([_row(scene.name, scene.expect).rstrip(), text], sys.stdout, args)
 
 
 def _print_reports(reports: list[Report], args: argparse.Namespace, form: Format) -> None:
-    from netdiag.report import render
-
     with Output(None, form) as output:
-        output.write(render(reports[0] if args.scene else reports, form, layout_for(output, args)))
+        output.write(rendered(reports[0] if args.scene else reports, form, layout_for(output, args), args))
 
 
-@contextlib.contextmanager
-def _progress(total: int, lines: TextIO, *, color: bool) -> Iterator[Callable[[list[str]], None]]:
-    """A bar on stderr while scenes run, when that is a terminal. Yields what takes the lines of each finished scene."""
-    if not sys.stderr.isatty():
-        yield lambda text: _write_lines(text, lines)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("scenes"), BarColumn(), MofNCompleteColumn())
-    with Progress(
-        *columns, console=Console(stderr=True, no_color=None if color else True), transient=True, redirect_stdout=False
-    ) as bar:
-        task = bar.add_task("scenes", total=total)
-
-        def say(text: list[str]) -> None:
-            if lines.isatty():  # the bar's own terminal: it moves out of the way
-                for line in text:
-                    bar.console.print(line, markup=False, highlight=False, emoji=False, soft_wrap=True)
-            else:
-                _write_lines(text, lines)
-            bar.advance(task)
-
-        yield say
-
-
-def _write_lines(text: list[str], out: TextIO) -> None:
+def _write_lines(text: list[str], out: TextIO, args: argparse.Namespace) -> None:
+    plain = args.ascii or not speaks_unicode(out)
     for line in text:
-        print(line if speaks_unicode(out) else to_ascii(line), file=out, flush=True)
+        print(to_ascii(line.translate(_PLAIN)) if plain else line, file=out, flush=True)
+
+
+#: Marks where the output cannot carry them.
+_PLAIN = str.maketrans("✓✗", "+x")
 
 
 def _make_folder(path: Path) -> None:

@@ -13,7 +13,7 @@ from netdiag.cli import complain
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import PLAIN_FORMATS, add_probe_options, add_report_options, credentials, values
 from netdiag.cli.output import Output, choose_format, layout_for
-from netdiag.cli.progress import Progress, progress_for
+from netdiag.cli.progress import Progress, manner, progress_for, working
 from netdiag.cli.status import UNUSABLE, exit_status
 from netdiag.cli.targets import Wanted, gather, listing
 from netdiag.model import Report, Target, UsageError
@@ -115,8 +115,7 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         name_machine=args.name_machine,
     )
     with Output(args.output, format_) as output:
-        color = not args.no_color and not os.environ.get("NO_COLOR")
-        progress = progress_for(len(wanted.targets), quiet=args.quiet, color=color)
+        progress = progress_for(len(wanted.targets), **manner(args))
         writer = _writer(format_, output, layout_for(output, args), wanted, progress)
         with progress, interruptible() as cancel:
             found = diagnose_endpoints(
@@ -128,7 +127,9 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
                 processes=os.cpu_count() or 1,
             )
             complete = _collect(found, writer, progress, cancel)
-        writer.end()
+        with working("writing the report", **manner(args)):
+            rest = writer.rest()
+        output.write(rest)
     interrupted = cancel.is_set()
     if interrupted:
         complain(f"interrupted: {complete} of {len(wanted.targets)} targets were tested to the end")
@@ -163,15 +164,14 @@ class Writer:
         """A report is ready."""
         self.reports.append(report)
 
-    def end(self) -> None:
-        """All reports are here."""
+    def rest(self) -> str:
+        """What is to be written when all reports are here."""
         if not self._wanted.several:
-            self._output.write("".join(render(report, self._format, self._layout) for report in self.reports))
-            return
+            return "".join(render(report, self._format, self._layout) for report in self.reports)
         order = {_key(target): n for n, target in enumerate(self._wanted.targets)}
         ordered = sorted(self.reports, key=lambda report: order.get(_key(report.target), len(order)))
         one = self._format in ("text", "ticket", "html", "markdown") and len(self._wanted.targets) == 1
-        self._output.write(render(ordered[0] if one and ordered else ordered, self._format, self._layout))
+        return render(ordered[0] if one and ordered else ordered, self._format, self._layout)
 
 
 def _key(target: Target) -> tuple[str, str, int, str]:
@@ -186,8 +186,9 @@ class _Lines(Writer):
         with self._progress.paused():
             self._output.write(render(report, "jsonl"))
 
-    def end(self) -> None:
+    def rest(self) -> str:
         """Everything is written already."""
+        return ""
 
 
 class _Table(Writer):
@@ -201,10 +202,10 @@ class _Table(Writer):
         with self._progress.paused():
             self._output.write(text.compact(report, self._layout, column))
 
-    def end(self) -> None:
+    def rest(self) -> str:
         from netdiag.report import text
 
-        self._output.write(text.tail(self.reports, self._layout))
+        return text.tail(self.reports, self._layout)
 
 
 def _writer(format_: Format, output: Output, layout: Layout, wanted: Wanted, progress: Progress) -> Writer:

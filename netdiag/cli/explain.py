@@ -12,6 +12,7 @@ from netdiag.cli import Parser
 from netdiag.cli.options import PLAIN_FORMATS, add_output_options
 from netdiag.cli.output import Output, choose_format
 from netdiag.model import UsageError
+from netdiag.report.escape import to_ascii
 from netdiag.rules import CATALOGUE, RENAMED
 from netdiag.rules.registry import Rule
 
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
         width = _width() if output.is_stdout else 80
         if format_ == "text":
             one = len(rules) == 1 and args.words
-            output.write(_explanation(rules[0], width) if one else _catalogue(rules, width))
+            shown = _explanation(rules[0], width) if one else _catalogue(rules, width)
+            output.write(to_ascii(shown) if args.ascii else shown)
             return 0
         from netdiag.report import json
 

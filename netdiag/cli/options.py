@@ -33,7 +33,7 @@ def add_output_options(
     *,
     ticket: bool = False,
 ) -> None:
-    """--format, --output, --no-color; and --ticket, which is a format too."""
+    """--format, --output, --no-color, --ascii; and --ticket, which is a format too."""
     group = parser.add_argument_group("output")
     form = group.add_mutually_exclusive_group()
     form.add_argument("--format", choices=formats, help="default: by the suffix of --output, else text")
@@ -46,7 +46,13 @@ def add_output_options(
             help="instead of the report, a note for the network team, to be pasted into a mail",
         )
     group.add_argument("-o", "--output", metavar="FILE", help="write here, in one piece at the end; - is stdout")
+    add_console_options(group)
+
+
+def add_console_options(group: argparse._ActionsContainer) -> None:
+    """--no-color and --ascii: what a console can show."""
     group.add_argument("--no-color", action="store_true", help="no colours (the variable NO_COLOR says the same)")
+    group.add_argument("--ascii", action="store_true", help="text in plain ASCII, drawings too")
 
 
 def add_report_options(parser: argparse.ArgumentParser, *, ticket: bool = False) -> None:

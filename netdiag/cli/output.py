@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, TextIO
 
 from netdiag.cli import silence_stdout
-from netdiag.model import UsageError
+from netdiag.model import Incident, Report, UsageError
 from netdiag.report import FORMATS, Format
 from netdiag.report.layout import Layout
 
@@ -32,6 +32,7 @@ _SUFFIXES: dict[str, Format] = {
     ".html": "html",
     ".htm": "html",
     ".md": "markdown",
+    ".markdown": "markdown",
 }
 
 #: What files of each format end in.
@@ -111,7 +112,11 @@ class Output:
 
 def layout_for(output: Output, args: argparse.Namespace) -> Layout:
     """How text is to look there: colours and the terminal's width on a terminal only."""
-    plain = Layout(verbose=bool(getattr(args, "verbose", False)), quiet=bool(getattr(args, "quiet", False)))
+    plain = Layout(
+        verbose=bool(getattr(args, "verbose", False)),
+        quiet=bool(getattr(args, "quiet", False)),
+        unicode=not args.ascii,
+    )
     if not output.is_stdout:
         return plain
     terminal = sys.stdout.isatty()
@@ -120,7 +125,18 @@ def layout_for(output: Output, args: argparse.Namespace) -> Layout:
         with contextlib.suppress(OSError, ValueError):
             width = min(os.get_terminal_size(sys.stdout.fileno()).columns or 80, _MAX_WIDTH)
     color = terminal and not args.no_color and _colours_allowed()
-    return dataclasses.replace(plain, width=width, color=color, unicode=speaks_unicode(sys.stdout))
+    return dataclasses.replace(plain, width=width, color=color, unicode=plain.unicode and speaks_unicode(sys.stdout))
+
+
+def rendered(
+    reports: Report | Incident | Sequence[Report], format_: Format, layout: Layout, args: argparse.Namespace
+) -> str:
+    """The reports in that format; a bar shows where that takes long."""
+    from netdiag.cli.progress import manner, working
+    from netdiag.report import render
+
+    with working("writing the report", **manner(args)):
+        return render(reports, format_, layout)
 
 
 def speaks_unicode(stream: TextIO) -> bool:

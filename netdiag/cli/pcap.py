@@ -14,11 +14,10 @@ from typing import IO, TYPE_CHECKING, Any
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_report_options, host_or_address
-from netdiag.cli.output import Output, choose_format, layout_for
-from netdiag.cli.progress import reading_progress
+from netdiag.cli.output import Output, choose_format, layout_for, rendered
+from netdiag.cli.progress import manner, reading_progress, step_progress
 from netdiag.cli.status import exit_status
 from netdiag.model import UsageError
-from netdiag.report import render
 
 if TYPE_CHECKING:
     from netdiag import CaptureAnalysis, CaptureOptions
@@ -96,9 +95,9 @@ def run(args: argparse.Namespace) -> int:
             layout_for(output, args), top=args.top, resets=args.resets, conversations=tuple(args.conversation)
         )
         analysis, interrupted = _analyze(args, options)
-        output.write(render(analysis.report, format_, layout))
+        output.write(rendered(analysis.report, format_, layout, args))
         if flows is not None and rows is not None and form is not None:
-            _write_flows(analysis, flows, rows, form)
+            _write_flows(args, analysis, flows, rows, form)
     if interrupted:
         complain("interrupted: the report is on what had been read")
     return exit_status([analysis.report], args.fail_on, interrupted=interrupted)
@@ -114,8 +113,7 @@ def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[Capture
 
     more: dict[str, Any] = {"other": args.other} if args.other else {}
     more |= {"trust": tuple(args.trust)} if args.trust else {}
-    color = not args.no_color and not os.environ.get("NO_COLOR")
-    with reading_progress(quiet=args.quiet, color=color) as progress, interruptible() as cancel:
+    with reading_progress(**manner(args)) as progress, interruptible() as cancel:
         try:
             analysis = analyze_capture(args.targets, options, progress=progress, cancel=cancel, **more)
         except UsageError:
@@ -125,11 +123,18 @@ def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[Capture
     return analysis, cancel.is_set()
 
 
-def _write_flows(analysis: CaptureAnalysis, whole: WholeFile, file: IO[bytes], form: Any) -> None:
+def _write_flows(
+    args: argparse.Namespace, analysis: CaptureAnalysis, whole: WholeFile, file: IO[bytes], form: Any
+) -> None:
     from netdiag import write_flows
 
+    total = len(analysis.connections)
     try:
-        write_flows(analysis.connections, file, form)
+        with step_progress(**manner(args)) as progress:
+            progress("writing connections", 0, total)
+            write_flows(
+                analysis.connections, file, form, progress=lambda done: progress("writing connections", done, total)
+            )
     except OSError as error:
         raise whole.unwritable(error) from None
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.options import add_report_options
-from netdiag.cli.output import Output, choose_format, layout_for
-from netdiag.cli.progress import step_progress
+from netdiag.cli.output import Output, choose_format, layout_for, rendered
+from netdiag.cli.progress import Manner, manner, step_progress
 from netdiag.cli.status import exit_status
 from netdiag.model import Incident, LabelledReport, UsageError
-from netdiag.report import render
 
 if TYPE_CHECKING:
     from netdiag.report.saved import Saved
@@ -62,19 +60,19 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("stdin (-) can be read only once")
     with Output(args.output, format_) as output:
         layout = layout_for(output, args)
-        reading = _Reading(as_saved=args.as_saved, quiet=args.quiet, color=not args.no_color)
+        reading = _Reading(as_saved=args.as_saved, manner=manner(args))
         reports = reading.read(args.targets)
         earlier = reading.baseline
         baseline = [*reading.read(args.baseline), *earlier]
         reading.complain()
         if args.incident or args.baseline or reading.incident or len(args.targets) > 1 or _is_case(reports):
             incident = _merged(reports, baseline)
-            output.write(render(incident, format_, layout))
+            output.write(rendered(incident, format_, layout, args))
             return exit_status([incident], args.fail_on, unusable=bool(reading.problems))
         if not args.quiet:
             _note_changes(reports)
         found = [one.report for one in reports]
-        output.write(render(found[0] if len(found) == 1 else found, format_, layout))
+        output.write(rendered(found[0] if len(found) == 1 else found, format_, layout, args))
     return exit_status(found, args.fail_on, unusable=bool(reading.problems))
 
 
@@ -112,18 +110,17 @@ class _Reading:
     holds what that was compared with.
     """
 
-    def __init__(self, *, as_saved: bool, quiet: bool, color: bool) -> None:
+    def __init__(self, *, as_saved: bool, manner: Manner) -> None:
         self.problems: list[str] = []
         self.incident = False
         self.baseline: list[LabelledReport] = []
         self._as_saved = as_saved
-        self._quiet = quiet
-        self._color = color and not os.environ.get("NO_COLOR")
+        self._manner = manner
 
     def read(self, files: Sequence[str]) -> list[LabelledReport]:
         """The reports in ``files``, judged by today's rules. Raises ``UsageError`` for a file without any."""
         found: list[LabelledReport] = []
-        with step_progress(quiet=self._quiet, color=self._color) as progress:
+        with step_progress(**self._manner) as progress:
             for n, argument in enumerate(files):
                 progress(f"reading {Path(argument).name}", n, len(files))
                 found += self._of(argument)

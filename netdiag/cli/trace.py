@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_no_machine, add_report_options, add_timeout, host_or_address
-from netdiag.cli.output import Output, choose_format, layout_for
+from netdiag.cli.output import Output, choose_format, layout_for, rendered
 from netdiag.cli.status import exit_status
 from netdiag.model import Report, TraceHop, UsageError
-from netdiag.report import render
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -90,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         layout = layout_for(output, args)
         with _live(args) as reached, interruptible() as cancel:
             report = _trace(args.target, options, cancel, reached)
-        output.write(render(report, format_, layout))
+        output.write(rendered(report, format_, layout, args))
     if cancel.is_set():
         complain("interrupted: the report is on what was known by then")
     return exit_status([report], args.fail_on, interrupted=cancel.is_set())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal, NamedTuple
 
@@ -95,11 +95,17 @@ class Retriever:
         self._budget = Budget(MAX_TOTAL)
 
     def retrieve(
-        self, requests: Sequence[Fetch], deadline: Deadline, cancel: threading.Event | None = None
+        self,
+        requests: Sequence[Fetch],
+        deadline: Deadline,
+        cancel: threading.Event | None = None,
+        *,
+        ended: Callable[[], None] = lambda: None,
     ) -> tuple[Fetched, ...]:
         """What became of each request, in their order. Equal ones are asked once.
 
-        Ends soon after ``deadline``, or after ``cancel`` is set: what is under way then is left behind.
+        ``ended`` is called as each ends, from several threads. It is over soon after ``deadline``, or after ``cancel``
+        is set: what is under way then is left behind.
         """
         futures: dict[Fetch, Future[Fetched]] = {fetch: Future() for fetch in dict.fromkeys(requests)}
         waiting: queue.SimpleQueue[tuple[Fetch, Future[Fetched]]] = queue.SimpleQueue()
@@ -115,7 +121,9 @@ class Retriever:
                     fetch, future = waiting.get_nowait()
                 except queue.Empty:
                     return
-                future.set_result(self._retrieve(fetch, deadline))
+                found = self._retrieve(fetch, deadline)
+                ended()  # before the result, so that all are told when it is over
+                future.set_result(found)
 
         for _ in range(min(MAX_PARALLEL, waiting.qsize())):
             spawn(work)

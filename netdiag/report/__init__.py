@@ -20,8 +20,8 @@ def render(
     """One report, several, or an incident, in one of ``FORMATS``; ends with a newline.
 
     A single ``Report`` or ``Incident`` gives an object, a sequence an array, whatever its length; the ticket of an
-    incident is on its root cause. ``layout`` matters to text only. Raises ``UsageError`` for a format that is none of
-    these.
+    incident is on its root cause. ``layout`` matters to text and Markdown only. Raises ``UsageError`` for a format that
+    is none of these.
     """
     if isinstance(reports, Incident):
         return _render_incident(reports, format, layout or Layout())
@@ -30,6 +30,11 @@ def render(
 
         layout = layout or Layout()
         return text.one(reports, layout) if isinstance(reports, Report) else text.several(reports, layout)
+    if format == "markdown":
+        from netdiag.report import markdown
+
+        layout = layout or Layout()
+        return markdown.one(reports, layout) if isinstance(reports, Report) else markdown.several(reports, layout)
     if format == "html":
         from netdiag.report import html
 
@@ -52,6 +57,10 @@ def _render_incident(found: Incident, format_: Format, layout: Layout) -> str:
         from netdiag.report import incident
 
         return incident.text(found, layout)
+    if format_ == "markdown":
+        from netdiag.report import markdown
+
+        return markdown.incident(found, layout)
     if format_ == "html":
         from netdiag.report import html
 

@@ -1,65 +1,49 @@
 """``Report`` on a capture -> text: findings, the file, its servers and conversations, the worst one drawn.
 
-Contract: pure. What is worst follows from the findings: whatever the gravest rests on comes first, then what failed.
-The printer itself judges nothing.
+Contract: pure. The printer judges nothing; what is worst follows from the findings (worst.py).
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
 
 from netdiag.model import (
     AlignedObservation,
     AlignmentObservation,
     CaptureObservation,
-    Connection,
     ConnectionObservation,
-    Flow,
-    Observation,
     Report,
     ResetObservation,
     ServiceObservation,
-    Severity,
     TcpObservation,
     authority,
 )
-from netdiag.report import capture_facts, comparison, sections, units
+from netdiag.report import capture_facts, comparison, plot, sections, units
+from netdiag.report import capture_rows as rows
 from netdiag.report.drawing import draw
 from netdiag.report.page import Page
 from netdiag.report.styled import Text
-
-if TYPE_CHECKING:  # a report on a file has no ladder, and need not load it
-    from netdiag.report.ladder import Mark
-
-_Kind = TypeVar("_Kind", bound=Observation)
+from netdiag.report.worst import Worst, drawn, every, in_turn
 
 #: Pieces of evidence listed below a finding, and other observations listed at the end, without --verbose.
 _EVIDENCE = 5
 _OTHERS = 12
-#: Conversations of one finding that are listed before the next finding's.
-_A_TURN = 3
 #: Comments in the file that are told without --verbose.
 _COMMENTS = 5
 #: Oddities of the file that are told without --verbose.
 _REMARKS = 5
 
-#: What is neither a finding's evidence nor in one of the findings sorts behind all that is.
-_NOT_BLAMED = 1_000_000
-
 
 def body(page: Page, report: Report) -> None:
     """Everything below the verdict."""
-    worst = _Worst(report)
-    conversations = worst.sorted(_all(report, ConnectionObservation))
+    worst = Worst(report)
+    conversations = worst.sorted(every(report, ConnectionObservation))
     sections.findings(page, report, None if page.layout.verbose else _EVIDENCE)
-    for capture in _all(report, CaptureObservation):
+    for capture in every(report, CaptureObservation):
         _file(page, capture)
     comparison.section(page, report)
-    _servers(page, worst, worst.sorted(_all(report, ServiceObservation)))
-    _conversations(page, worst, conversations, sum(o.connections for o in _all(report, CaptureObservation)[:1]))
+    _servers(page, worst, worst.sorted(every(report, ServiceObservation)))
+    _conversations(page, worst, conversations, sum(o.connections for o in every(report, CaptureObservation)[:1]))
     _drawings(page, worst, conversations)
     if page.layout.resets:
         _resets(page, worst, report)
@@ -80,70 +64,11 @@ def body(page: Page, report: Report) -> None:
     sections.bugs(page, report)
 
 
-def _all(report: Report, kind: type[_Kind]) -> list[_Kind]:
-    return [observation for observation in report.observations if isinstance(observation, kind)]
-
-
-class _Worst:
-    """Which connections and servers the findings rest on."""
-
-    def __init__(self, report: Report) -> None:
-        by_id = {observation.id: observation for observation in report.observations}
-        self._findings = report.findings
-        self._ids: dict[str, int] = {}
-        self._flows: dict[Flow, int] = {}
-        self._servers: dict[tuple[str, int], int] = {}
-        for n, finding in enumerate(report.findings):
-            for identifier in finding.evidence:
-                seen = by_id.get(identifier)
-                while seen is not None and seen.id not in self._ids:
-                    self._note(seen, n)
-                    seen = by_id.get(seen.parent or "")
-
-    def _note(self, seen: Observation, n: int) -> None:
-        self._ids[seen.id] = n
-        if seen.flow is not None:
-            self._flows.setdefault(seen.flow, n)
-            self._servers.setdefault((seen.flow.server, seen.flow.server_port), n)
-
-    def finding(self, observation: Observation) -> int:
-        """The place of the gravest finding that rests on it."""
-        places = [self._ids.get(observation.id, _NOT_BLAMED)]
-        if observation.flow is not None:
-            places.append(self._flows.get(observation.flow, _NOT_BLAMED))
-        if isinstance(observation, ServiceObservation):
-            places.append(self._servers.get((observation.address, observation.port), _NOT_BLAMED))
-        return min(places)
-
-    def id_of(self, observation: Observation) -> str:
-        """That finding's id; empty without one."""
-        place = self.finding(observation)
-        return self._findings[place].id if place < len(self._findings) else ""
-
-    def mark(self, observation: Observation) -> Mark:
-        """Failed, doubtful, fine."""
-        place = self.finding(observation)
-        severity = self._findings[place].severity if place < len(self._findings) else None
-        if severity is Severity.ERROR or observation.outcome == "failed":
-            return "failed"
-        return "warning" if severity is Severity.WARNING else "ok"
-
-    def sorted(self, observations: Iterable[_Kind]) -> list[_Kind]:
-        """The worst first; otherwise connections by number, and others in the report's order."""
-        return sorted(observations, key=lambda o: (self.finding(o), o.outcome != "failed", _number(o)))
-
-
-def _number(observation: Observation) -> int:
-    return observation.connection.number if isinstance(observation, ConnectionObservation) else 0
-
-
 def _file(page: Page, capture: CaptureObservation) -> None:
     page.heading(f"Capture {capture.path}")
     page.paragraph(capture_facts.origin(capture), first="  ")
     page.paragraph(capture_facts.span(capture), first="  ")
-    count = units.counted(capture.connections, "TCP connection")
-    said = capture_facts.outcomes(capture)
-    page.paragraph(f"{count}: {said}" if said else count, first="  ")
+    page.paragraph(capture_facts.connections(capture), first="  ")
     symbol, style = sections.sign(page, sections.MARKS["warning"])
     for loss in capture_facts.losses(capture):
         page.block(page.text("  ", (symbol, style), " "), page.text(loss), "    ")
@@ -159,7 +84,7 @@ def _file(page: Page, capture: CaptureObservation) -> None:
         page.paragraph(remark, first="  i ")
 
 
-def _servers(page: Page, worst: _Worst, services: Sequence[ServiceObservation]) -> None:
+def _servers(page: Page, worst: Worst, services: Sequence[ServiceObservation]) -> None:
     """A line for each server; one without an address stands for all that the report has no room for."""
     if not services:
         return
@@ -167,8 +92,8 @@ def _servers(page: Page, worst: _Worst, services: Sequence[ServiceObservation]) 
     shown = [*named[: page.layout.top], *(service for service in services if not service.address)]
     left = len(services) - len(shown)
     page.heading(f"Servers{f': the worst {page.layout.top} of {len(named)} (--top lists more)' if left else ''}")
-    titles = ("total", "silent", "refused", "reset", "resent", "RTT")
-    numbers = [_server_numbers(service) for service in shown]
+    titles = rows.SERVER_TITLES
+    numbers = [rows.server_numbers(service) for service in shown]
     widths = [max(len(row[n]) for row in (titles, *numbers)) + 2 for n in range(len(titles))]
     room = page.width - 4 - sum(widths)
     page.line(page.text(("    " + " " * room + _columns(titles, widths), "dim")))
@@ -183,68 +108,34 @@ def _servers(page: Page, worst: _Worst, services: Sequence[ServiceObservation]) 
         page.line(lead + (place + name).pad(room) + page.text(_columns(row, widths)))
 
 
-def _server_numbers(service: ServiceObservation) -> tuple[str, ...]:
-    silent = service.unanswered + service.unfinished
-    opened = [f"{count:,}" for count in (service.connections, silent, service.refused)]
-    if not service.address:  # of a sum no more is known
-        return (*opened, "", "", "")
-    resets = service.reset_early + service.reset_late
-    rtt = "" if service.rtt_ms is None else units.milliseconds(service.rtt_ms / 1000)
-    return (*opened, f"{resets:,}", f"{service.retransmissions:,}", rtt)
-
-
 def _columns(words: Sequence[str], widths: Sequence[int]) -> str:
     return "".join(f"{word:>{width}}" for word, width in zip(words, widths, strict=True))
 
 
-def _of(shown: Sequence[object], held: Sequence[object], total: int) -> str:
-    """How many of them stand here, and where the others are."""
-    if len(shown) >= total:
-        return ""
-    more = "--top lists more" if len(shown) < len(held) else "--flows writes them all"
-    return f": the worst {len(shown):,} of {total:,} ({more})"
-
-
-def _conversations(page: Page, worst: _Worst, conversations: Sequence[ConnectionObservation], total: int) -> None:
+def _conversations(page: Page, worst: Worst, conversations: Sequence[ConnectionObservation], total: int) -> None:
     if not conversations:
         return
-    shown = _in_turn(worst, conversations)[: page.layout.top]
-    page.heading(f"Conversations{_of(shown, conversations, max(total, len(conversations)))}")
+    shown = in_turn(worst, conversations)[: page.layout.top]
+    page.heading(f"Conversations{rows.how_many(shown, conversations, max(total, len(conversations)))}")
     number = max(len(f"{o.connection.number:,}") for o in shown)
     indent = " " * (6 + number)
-    titles = ("opening", "closing", "sent", "received", "resent")
-    rows = [_conversation_columns(o.connection) for o in shown]
-    widths = [max(len(row[n]) for row in (titles, *rows)) for n in range(len(titles))]
+    titles = rows.CONVERSATION_TITLES
+    found = [rows.conversation_columns(o.connection) for o in shown]
+    widths = [max(len(row[n]) for row in (titles, *found)) for n in range(len(titles))]
     page.line(page.text((f"    {'no':>{number}}  client → server, name", "dim")))
     page.line(page.text((indent + _conversation_row(titles, widths), "dim")))
-    for observation, row in zip(shown, rows, strict=True):
+    for observation, row in zip(shown, found, strict=True):
         c = observation.connection
         symbol, style = sections.sign(page, sections.MARKS[worst.mark(observation)])
         lead = page.text("  ", (symbol, style), f" {c.number:>{number},}  ")
         page.block(lead, page.text((capture_facts.ends(c), "bold"), f"  {c.name}" if c.name else ""), indent)
         lead = page.text(f"{indent}{_conversation_row(row, widths)}  ")
-        what = page.text(", ".join([*capture_facts.trouble(c), *([f"owned by {c.process}"] if c.process else [])]))
+        what = page.text(", ".join(rows.remarks(c)))
         if not len(what) or page.width - lead.cells < what.cells:
             page.line(lead)
             lead = Text.of(indent)
         if len(what):
             page.block(lead, what, indent)
-
-
-def _in_turn(worst: _Worst, conversations: Sequence[ConnectionObservation]) -> list[ConnectionObservation]:
-    """In their order, but no finding takes all the room: after a few of its conversations the next has its turn."""
-    met: Counter[int] = Counter()
-    rounds: list[int] = []
-    for observation in conversations:
-        place = worst.finding(observation)
-        rounds.append(met[place] // _A_TURN if place < _NOT_BLAMED else len(conversations))
-        met[place] += 1
-    return [o for _, o in sorted(zip(rounds, conversations, strict=True), key=itemgetter(0))]
-
-
-def _conversation_columns(c: Connection) -> tuple[str, ...]:
-    again = c.retransmissions_client + c.retransmissions_server
-    return c.opening, c.closing, units.size(c.bytes_client), units.size(c.bytes_server), f"{again:,}"
 
 
 def _conversation_row(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -253,112 +144,36 @@ def _conversation_row(row: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([*words, *(f"{word:>{width}}" for word, width in zip(row[2:], widths[2:], strict=True))])
 
 
-def _drawings(page: Page, worst: _Worst, conversations: Sequence[ConnectionObservation]) -> None:
-    asked = page.layout.conversations
-    if asked:
-        found = {o.connection.number: o for o in conversations}
-        for number in asked:
-            if number not in found:
-                page.heading(f"Conversation {number}: not in this capture, or not among what was asked for")
-            else:
-                _drawing(page, worst, found[number], whole=True)
-        return
-    # A conversation that went well is worth drawing when there is nothing else to look at.
-    first = next((o for o in conversations if o.segments), None)
-    if first is not None and (len(conversations) == 1 or worst.mark(first) != "ok"):
-        _drawing(page, worst, first, whole=page.layout.verbose)
-    elif conversations:
+def _drawings(page: Page, worst: Worst, conversations: Sequence[ConnectionObservation]) -> None:
+    chosen = list(drawn(page.layout, worst, conversations))
+    for number, observation, whole in chosen:
+        if observation is None:
+            page.heading(rows.not_here(number))
+        else:
+            _drawing(page, worst, observation, whole=whole)
+    if conversations and not chosen:
         page.blank()
-        page.paragraph("--conversation N draws one of them.", first="  ")
+        page.paragraph(rows.HINT, first="  ")
 
 
-def _drawing(page: Page, worst: _Worst, observation: ConnectionObservation, *, whole: bool) -> None:
-    c = observation.connection
-    name = f" ({c.name})" if c.name else ""
-    page.heading(f"Conversation {c.number}: {capture_facts.ends(c)}{name}")
-    words = [*capture_facts.trouble(c)] or ["nothing unusual"]
-    identifier = worst.id_of(observation)
-    page.paragraph(", ".join(words), f" ({identifier})" if identifier else "", first="  ")
-    began = f"began {units.moment(c.started, 3)}" if c.started else ""
-    facts = [began, f"owned by {c.process}" if c.process else "", observation.protocol, observation.exchange]
-    page.paragraph((", ".join(word for word in facts if word), "dim"), first="  ")
+def _drawing(page: Page, worst: Worst, observation: ConnectionObservation, *, whole: bool) -> None:
+    page.heading(rows.title(observation.connection))
+    page.paragraph(rows.trouble(worst, observation), first="  ")
+    page.paragraph((rows.about(observation), "dim"), first="  ")
     if observation.segments:
         draw(page, observation, whole=whole)
+        if whole:
+            plot.draw(page, observation)
     else:
-        page.paragraph(f"Its packets are not in the report; --conversation {c.number} keeps them.", first="  ")
+        page.paragraph(rows.without_packets(observation), first="  ")
 
 
-def _resets(page: Page, worst: _Worst, report: Report) -> None:
-    if report.resets:
-        _every_reset(page, worst, report)
-        return
-    resets = worst.sorted(_all(report, ResetObservation))
-    seen = sum(capture.rst for capture in _all(report, CaptureObservation)[:1])
-    listed = f"{units.counted(seen, 'packet')}, {units.counted(len(resets), 'connection')} listed"
-    page.heading(f"Resets: {listed if seen or resets else 'none'}")
-    connections = {o.id: o.connection for o in _all(report, ConnectionObservation)}
-    for observation in resets:
-        c = connections.get(observation.parent or "")
-        symbol, style = sections.sign(page, sections.MARKS[worst.mark(observation)])
-        where = f"conversation {c.number}, {capture_facts.ends(c)}" if c else _flow(observation)
-        identifier = worst.id_of(observation)
-        lead = page.text("  ", (symbol, style), " ")
-        name = f" ({observation.server_name})" if observation.server_name else ""
-        page.block(lead, page.text((where, "bold"), name, f"  {identifier}" if identifier else ""), "    ")
-        for line in _reset_lines(observation):
-            page.paragraph(line, first="    ", rest="      ")
-
-
-def _every_reset(page: Page, worst: _Worst, report: Report) -> None:
-    """Each side of each connection with a reset; those that findings rest on first."""
-    seen = sum(capture.rst for capture in _all(report, CaptureObservation)[:1])
-    connections = len({entry.connection for entry in report.resets})
-    page.heading(f"Resets: {units.counted(seen, 'packet')}, {units.counted(connections, 'connection')} listed")
-    symbols = {o.id: (worst.mark(o), worst.id_of(o), worst.finding(o)) for o in _all(report, ResetObservation)}
-    unknown: tuple[Mark, str, int] = ("not-run", "", _NOT_BLAMED)
-    marked = [(*symbols.get(f"reset-{e.connection}-{e.claimed}", unknown), e) for e in report.resets]
-    for mark, identifier, _, e in sorted(marked, key=itemgetter(2)):
+def _resets(page: Page, worst: Worst, report: Report) -> None:
+    page.heading(rows.resets_title(report))
+    for mark, place, more, lines in rows.resets(report, worst):
         symbol, style = sections.sign(page, sections.MARKS[mark])
-        ends = f"{authority(e.flow.client, e.flow.client_port)} → {authority(e.flow.server, e.flow.server_port)}"
-        where = f"conversation {e.connection:,}, {ends}"
-        more = f"{f' ({e.name})' if e.name else ''}{f'  {identifier}' if identifier else ''}"
-        page.block(page.text("  ", (symbol, style), " "), page.text((where, "bold"), more), "    ")
-        first = (
-            "" if e.frame is None or e.at is None else f", the first in frame {e.frame:,} at {units.moment(e.at, 3)}"
-        )
-        began = f" of a connection begun {units.moment(e.started, 3)}" if not first and e.started else ""
-        page.paragraph(
-            f"{units.counted(e.count, 'reset')} with the {e.claimed}'s address{first}{began}. {e.conclusion}.",
-            first="    ",
-            rest="      ",
-        )
-        for line in e.arithmetic:
+        page.block(page.text("  ", (symbol, style), " "), page.text((place, "bold"), more), "    ")
+        for line in lines:
             page.paragraph(line, first="    ", rest="      ")
     if report.more_resets:
-        page.paragraph(
-            f"and {units.counted(report.more_resets, 'more connection')} with a reset (--flows writes them all)",
-            first="  ",
-        )
-
-
-def _flow(observation: Observation) -> str:
-    flow = observation.flow
-    if flow is None:
-        return observation.id
-    return f"{authority(flow.client, flow.client_port)} → {authority(flow.server, flow.server_port)}"
-
-
-def _reset_lines(observation: ResetObservation) -> list[str]:
-    o = observation
-    first = o.resets[0] if o.resets else None
-    lines = []
-    if first is not None:
-        more = f" and {len(o.resets) - 1} more" if len(o.resets) > 1 else ""
-        lines.append(
-            f"{first.flags} in frame {first.frame:,}{more}, with the {o.claimed}'s address, {capture_facts.stage(o)}"
-        )
-        lines.append(f"its TTL {first.ttl}: {capture_facts.hops(first.ttl)}")
-    lines += list(capture_facts.reference_ttls(o)) or ["no other packet of that address to compare it with"]
-    if o.alike > 1:
-        lines.append(f"{units.counted(o.alike, 'connection')} to that server ended so")
-    return lines
+        page.paragraph(rows.more_resets(report), first="  ")

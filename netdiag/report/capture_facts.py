@@ -14,6 +14,8 @@ from netdiag.model import (
     Closing,
     Connection,
     ConnectionObservation,
+    Flow,
+    Observation,
     Opening,
     ResetObservation,
     Segment,
@@ -103,10 +105,17 @@ def span(observation: CaptureObservation) -> str:
     return f"{count} in {duration(observation.last - observation.first)}, from {moment(observation.first, 3)}"
 
 
+def connections(observation: CaptureObservation) -> str:
+    """How many TCP connections, and what became of them."""
+    count = counted(observation.connections, "TCP connection")
+    said = outcomes(observation)
+    return f"{count}: {said}" if said else count
+
+
 def capture(observation: CaptureObservation) -> str:
     """One capture file in a line."""
-    connections = counted(observation.connections, "TCP connection")
-    return f"{observation.path}: {observation.format}, {span(observation)}, {connections}"
+    count = counted(observation.connections, "TCP connection")
+    return f"{observation.path}: {observation.format}, {span(observation)}, {count}"
 
 
 def capture_details(observation: CaptureObservation) -> list[str]:
@@ -153,6 +162,16 @@ def ends(connection: Connection, arrow: str = " → ") -> str:
     """Client and server."""
     client = authority(connection.client, connection.client_port)
     return f"{client}{arrow}{authority(connection.server, connection.server_port)}"
+
+
+def flow_ends(flow: Flow) -> str:
+    """The same of a flow."""
+    return f"{authority(flow.client, flow.client_port)} → {authority(flow.server, flow.server_port)}"
+
+
+def place(observation: Observation) -> str:
+    """Client and server of what was seen, its id where it has none."""
+    return observation.id if observation.flow is None else flow_ends(observation.flow)
 
 
 def connection(observation: ConnectionObservation) -> str:
@@ -268,6 +287,21 @@ def reference_ttls(observation: ResetObservation) -> Iterator[str]:
     ):
         for ttl, count in sorted(ttls, key=lambda pair: -pair[1])[:2]:
             yield f"TTL {ttl} ({hops(ttl)}) in {count:,} of {where}"
+
+
+def reset_lines(observation: ResetObservation) -> list[str]:
+    """The reset of one connection and what it is compared with, a sentence each."""
+    o = observation
+    first = o.resets[0] if o.resets else None
+    lines = []
+    if first is not None:
+        more = f" and {len(o.resets) - 1} more" if len(o.resets) > 1 else ""
+        lines.append(f"{first.flags} in frame {first.frame:,}{more}, with the {o.claimed}'s address, {stage(o)}")
+        lines.append(f"its TTL {first.ttl}: {hops(first.ttl)}")
+    lines += list(reference_ttls(o)) or ["no other packet of that address to compare it with"]
+    if o.alike > 1:
+        lines.append(f"{counted(o.alike, 'connection')} to that server ended so")
+    return lines
 
 
 _STAGES = {

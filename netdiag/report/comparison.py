@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from netdiag.model import AlignedObservation, AlignedPacket, AlignmentObservation, Report, authority
+from netdiag.model import AlignedObservation, AlignedPacket, AlignmentObservation, Report
+from netdiag.report import capture_facts
 from netdiag.report.page import Page
 from netdiag.report.styled import Text
 from netdiag.report.units import counted
@@ -18,21 +19,41 @@ _ROWS = 24
 
 def section(page: Page, report: Report) -> None:
     """What two captures say together; nothing for one."""
-    alignment = next((o for o in report.observations if isinstance(o, AlignmentObservation)), None)
+    alignment = alignment_of(report)
     if alignment is None:
         return
-    page.heading(f"Two captures: {name(alignment.path)} and {name(alignment.other)}")
+    page.heading(heading(alignment))
     for line in facts(alignment):
         page.paragraph(line, first="  ")
+    tables(page, report)
+
+
+def alignment_of(report: Report) -> AlignmentObservation | None:
+    """How the two captures lie to each other; None for one."""
+    return next((o for o in report.observations if isinstance(o, AlignmentObservation)), None)
+
+
+def heading(alignment: AlignmentObservation) -> str:
+    """Which two."""
+    return f"Two captures: {name(alignment.path)} and {name(alignment.other)}"
+
+
+def tables(page: Page, report: Report) -> None:
+    """The conversation in question packet by packet, or those that were asked for."""
     compared = [o for o in report.observations if isinstance(o, AlignedObservation)]
-    cited = {identifier: n for n, finding in enumerate(report.findings) for identifier in reversed(finding.evidence)}
-    in_question = sorted(compared, key=lambda o: (cited.get(o.id, len(cited)), -o.only_here - o.only_there))
+    in_question = worst_first(report, compared)
     asked = [o for o in compared if o.connection is not None and o.connection in page.layout.conversations]
     for observation in asked or in_question[:1]:
         _table(page, observation)
     more = sum(o.only_here + o.only_there > 0 for o in in_question[1:]) if not asked else 0
     if more:
         page.paragraph(f"{counted(more, 'more conversation')} differ; --conversation N compares one.", first="  ")
+
+
+def worst_first(report: Report, compared: Sequence[AlignedObservation]) -> list[AlignedObservation]:
+    """Those that findings rest on, then those that differ most."""
+    cited = {identifier: n for n, finding in enumerate(report.findings) for identifier in reversed(finding.evidence)}
+    return sorted(compared, key=lambda o: (cited.get(o.id, len(cited)), -o.only_here - o.only_there))
 
 
 def name(path: str) -> str:
@@ -88,16 +109,20 @@ def ends(o: AlignedObservation) -> str:
     words = ""
     for flow in (o.flow, o.other_flow):
         if flow is not None:
-            arrow = f"{authority(flow.client, flow.client_port)} → {authority(flow.server, flow.server_port)}"
+            arrow = capture_facts.flow_ends(flow)
             words = f"{words}; there {arrow}" if words else arrow
     return words
 
 
+def title(o: AlignedObservation) -> str:
+    """``Conversation 7``, by its number in this capture, or in the other one."""
+    return f"Conversation {o.connection}" if o.connection is not None else f"Conversation {o.other_connection} there"
+
+
 def _table(page: Page, o: AlignedObservation) -> None:
-    number = f"Conversation {o.connection}" if o.connection is not None else f"Conversation {o.other_connection} there"
     page.blank()
-    page.paragraph((f"{number}: ", "bold"), ends(o), first="  ")
-    rows = o.packets if page.layout.verbose else _few(o.packets)
+    page.paragraph((f"{title(o)}: ", "bold"), ends(o), first="  ")
+    rows = o.packets if page.layout.verbose else few(o.packets)
     if not rows:
         return
     labels = [name(o.path), name(o.other)]
@@ -118,7 +143,7 @@ def _table(page: Page, o: AlignedObservation) -> None:
 _COLUMN = 16
 
 
-def _few(packets: Sequence[AlignedPacket]) -> Sequence[AlignedPacket]:
+def few(packets: Sequence[AlignedPacket]) -> Sequence[AlignedPacket]:
     """Those that differ, and the first of the others."""
     told = [n for n, p in enumerate(packets) if p.missing or p.changes or "RST" in p.flags]
     rest = [n for n in range(len(packets)) if n not in set(told)]
@@ -129,15 +154,24 @@ def _few(packets: Sequence[AlignedPacket]) -> Sequence[AlignedPacket]:
 def _row(page: Page, p: AlignedPacket, width: int, start: float) -> Text:
     frames = [f"{frame:,}" if frame is not None else "-" for frame in (p.frame, p.other_frame)]
     arrow = "→" if p.sender == "client" else "←"
-    ttls = [str(ttl) for ttl in (p.ttl, p.other_ttl) if ttl is not None]
-    what = f"{arrow} {p.flags or 'no flags'}{f' len {p.length}' if p.length else ''}, TTL {' and '.join(ttls)}"
-    alone = ""
-    if p.frame is None or p.other_frame is None:
-        place = "here" if p.frame is not None else "there"
-        alone = f"  only {place}" if p.missing else f"  {place}; the other capture does not tell"
+    alone = only(p)
     style = "red" if p.missing else ""
     lead = page.text((f"  {frames[0]:>{width}}  {frames[1]:>{width}}  {p.at - start:9.6f}  ", "dim"))
-    return lead + page.text((what, style), (alone, "bold"))
+    return lead + page.text((f"{arrow} {packet_words(p)}", style), (f"  {alone}" if alone else "", "bold"))
+
+
+def packet_words(p: AlignedPacket) -> str:
+    """``PSH,ACK len 517, TTL 64 and 62``."""
+    ttls = [str(ttl) for ttl in (p.ttl, p.other_ttl) if ttl is not None]
+    return f"{p.flags or 'no flags'}{f' len {p.length}' if p.length else ''}, TTL {' and '.join(ttls)}"
+
+
+def only(p: AlignedPacket) -> str:
+    """Which capture alone has it, and whether that means something; empty for a packet in both."""
+    if p.frame is not None and p.other_frame is not None:
+        return ""
+    place = "here" if p.frame is not None else "there"
+    return f"only {place}" if p.missing else f"{place}; the other capture does not tell"
 
 
 def describe_alignment(o: AlignmentObservation) -> str:
@@ -151,5 +185,5 @@ def describe_aligned(o: AlignedObservation) -> str:
     parts += [f"{o.only_here:,} only in {name(o.path)}"] if o.only_here else []
     parts += [f"{o.only_there:,} only in {name(o.other)}"] if o.only_there else []
     parts += [f"{words} ({sender}, {count:,} times)" for sender, words, count in o.changes[:3]]
-    number = f"conversation {o.connection}" if o.connection is not None else f"conversation {o.other_connection} there"
-    return f"{number}, {ends(o)}: {', '.join(parts)}"
+    number = title(o)
+    return f"{number[0].lower()}{number[1:]}, {ends(o)}: {', '.join(parts)}"

@@ -159,7 +159,7 @@ def _findings(page: Page, incident: Incident) -> None:
 
 
 def _finding(page: Page, finding: IncidentFinding, by_label: dict[str, LabelledReport], *, is_root: bool) -> None:
-    symbol, style = sections.finding_sign(page, finding.severity)
+    symbol, style = sections.sign(page, sections.finding_mark(finding))
     severity = f"  {finding.severity}{', the root cause, see above' if is_root else ''}"
     page.block(page.text("  ", (symbol, style), " "), page.text((finding.id, "bold"), severity), "    ")
     if not is_root:

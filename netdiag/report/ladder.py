@@ -20,6 +20,7 @@ from netdiag.model import (
     DnsObservation,
     Finding,
     HttpsObservation,
+    NotRun,
     Observation,
     ProxyObservation,
     ProxySelection,
@@ -88,6 +89,19 @@ def _once(rows: Sequence[Row]) -> Iterator[Row]:
         again = row.mark == "not-run" and reason != row.fact and said.get(row.route, "").endswith(reason)
         said[row.route] = row.fact
         yield replace(row, fact="not tested") if again else row
+
+
+def untold(report: Report, rungs: Ladder) -> tuple[NotRun, ...]:
+    """What was not run and stands in no row: a rung that was begun and not finished, a second reason."""
+    shown = {(row.rung, row.route) for row in rungs.rows if row.mark == "not-run"}
+    first: dict[tuple[Rung, Route], str] = {}
+    for entry in report.not_run:
+        first.setdefault((entry.rung, entry.route), entry.reason)
+    return tuple(
+        entry
+        for entry in report.not_run
+        if (entry.rung, entry.route) not in shown or entry.reason != first[entry.rung, entry.route]
+    )
 
 
 def rung_of(observation: Observation, target_host: str) -> Rung:

@@ -36,9 +36,14 @@ def section(page: Page, report: Report) -> None:
     """Each path that was traced, with its arithmetic."""
     for path in paths(report):
         page.heading(f"Path to {authority(path.address, path.port)}")
-        _Drawing(page, path, folded=not page.layout.verbose and report.command != "trace").draw()
-        for line in arithmetic.lines(report, path):
-            _sentence(page, line)
+        draw(page, report, path)
+
+
+def draw(page: Page, report: Report, path: Path) -> None:
+    """One path, and its arithmetic."""
+    _Drawing(page, path, folded=not page.layout.verbose and report.command != "trace").draw()
+    for line in arithmetic.lines(report, path):
+        _sentence(page, line)
 
 
 def _sentence(page: Page, line: str) -> None:

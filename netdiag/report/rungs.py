@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from netdiag.model import ConnectionObservation, Report, ResetObservation, Route, TraceObservation, WireObservation
 from netdiag.report import sections, units
-from netdiag.report.ladder import Ladder, Row, ladder
+from netdiag.report.ladder import Ladder, Row, ladder, untold
 from netdiag.report.page import Page
 from netdiag.report.styled import Text
 
@@ -20,8 +20,13 @@ _SIDE_BY_SIDE_WIDTH = 64
 def body(page: Page, report: Report) -> None:
     """Everything below the verdict."""
     page.blank()
-    _ladder(page, ladder(report))
-    _not_tested(page, report)
+    rungs = ladder(report)
+    _ladder(page, rungs)
+    _not_tested(page, report, rungs)
+    if page.layout.verbose:
+        from netdiag.report import timeline
+
+        timeline.section(page, report)
     shown = _packets_and_hops(page, report)
     sections.findings(page, report, None if page.layout.verbose else _EVIDENCE)
     sections.observed(page, report, shown)
@@ -105,10 +110,9 @@ def _fact_style(row: Row) -> str:
     return "dim" if row.mark == "not-run" else ""
 
 
-def _not_tested(page: Page, report: Report) -> None:
-    """What the ladder has no row for: a rung that was begun and not finished."""
-    shown = {(row.rung, row.route) for row in ladder(report).rows if row.mark == "not-run"}
-    rest = [entry for entry in report.not_run if (entry.rung, entry.route) not in shown]
+def _not_tested(page: Page, report: Report, rungs: Ladder) -> None:
+    """What the ladder has no row for."""
+    rest = untold(report, rungs)
     if rest:
         page.heading("Not tested to the end")
         for entry in rest:

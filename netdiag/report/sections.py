@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from netdiag.model import Finding, Report, Route, Severity, Status
-from netdiag.report import facts, phrases, units
+from netdiag.model import Finding, Observation, Report, Route, Severity, Status
+from netdiag.report import facts, phrases, units, verdicts
 from netdiag.report.escape import LIMIT
 from netdiag.report.page import Page
 
@@ -47,6 +47,17 @@ def sign(page: Page, mark: tuple[str, str, str]) -> tuple[str, str]:
     return (symbol if page.layout.unicode else plain), style
 
 
+def finding_mark(finding: Finding) -> tuple[str, str, str]:
+    """The mark of a finding, by its severity."""
+    return _SEVERITY_INFO if finding.severity is Severity.INFO else MARKS[_SEVERITY[finding.severity]]
+
+
+def observation_mark(observation: Observation) -> Mark:
+    """A name without an IPv6 address is the usual case, not a failure to alarm anybody with."""
+    usual = observation.failure is not None and observation.failure.kind == "no-answer"
+    return "not-run" if usual else observation.outcome
+
+
 def verdict(page: Page, report: Report) -> None:
     """The two lines that matter."""
     said = report.verdict
@@ -57,10 +68,8 @@ def verdict(page: Page, report: Report) -> None:
     root = next((finding for finding in report.findings if finding.id == said.finding), None)
     if root is not None:
         to_do(page, root, "  ")
-    elif said.status == "healthy":
-        page.paragraph("Nobody is to blame, and there is nothing to do.", first="  ")
-    elif said.status == "inconclusive":
-        page.paragraph("Nothing was proved either way; below stands what was not tested, and why.", first="  ")
+    elif said.status in verdicts.REMARKS:
+        page.paragraph(verdicts.REMARKS[said.status], first="  ")
     if report.target.purpose:
         page.paragraph(("Needed for: ", "bold"), report.target.purpose, first="  ")
 
@@ -72,12 +81,14 @@ def findings(page: Page, report: Report, most: int | None = None) -> None:
     page.heading("Findings")
     observations = {observation.id: observation for observation in report.observations}
     for n, finding in enumerate(report.findings):
-        symbol, style = finding_sign(page, finding.severity)
+        symbol, style = sign(page, finding_mark(finding))
         is_root = n == 0 and finding.id == report.verdict.finding
         severity = f"  {finding.severity}{', the root cause, see above' if is_root else ''}"
         page.block(page.text("  ", (symbol, style), " "), page.text((finding.id, "bold"), severity), "    ")
         if not is_root:
             _advice(page, finding)
+        elif finding.summary != report.verdict.summary:
+            page.paragraph(finding.summary, first="    ")
         details(page, finding)
         if finding.folded:
             page.paragraph(f"explains {', '.join(finding.folded)} too", first="    ")
@@ -87,11 +98,6 @@ def findings(page: Page, report: Report, most: int | None = None) -> None:
             page.paragraph((identifier, "cyan"), said, first="    ", rest="      ", limit=DETAIL_LIMIT)
         if most is not None and len(finding.evidence) > most:
             page.paragraph(f"and {len(finding.evidence) - most:,} more (--verbose lists them)", first="    ")
-
-
-def finding_sign(page: Page, severity: Severity) -> tuple[str, str]:
-    """The symbol and the style of a finding."""
-    return sign(page, _SEVERITY_INFO if severity is Severity.INFO else MARKS[_SEVERITY[severity]])
 
 
 def details(page: Page, finding: Finding) -> None:
@@ -128,10 +134,7 @@ def observed(page: Page, report: Report, shown: Collection[str] = (), most: int 
         return
     page.heading("Evidence" if page.layout.verbose or not told else "Other evidence")
     for observation in rest if page.layout.verbose else rest[:most]:
-        # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
-        usual = observation.failure is not None and observation.failure.kind == "no-answer"
-        mark: Mark = "not-run" if usual else observation.outcome
-        symbol, style = sign(page, MARKS[mark])
+        symbol, style = sign(page, MARKS[observation_mark(observation)])
         lead = page.text("  ", (symbol, style), " ")
         said = facts.describe(observation, report.target.host)
         if not page.layout.verbose:

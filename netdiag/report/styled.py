@@ -16,7 +16,9 @@ from itertools import pairwise
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
 
 #: Characters that take one cell on every terminal: printable ASCII, and what reports themselves write.
-_NARROW = frozenset(map(chr, range(0x20, 0x7F))) | frozenset("✓✗⚠–—−│┌├┤─┄…→←↑×·•“”‘’§≥≤≈µ²äöüßéèà")
+_NARROW = frozenset(map(chr, (*range(0x20, 0x7F), *range(0x2800, 0x2900)))) | frozenset(
+    "✓✗⚠–—−│┌├┤─┄█…→←↑×·•“”‘’§≥≤≈µ²äöüßéèà"
+)
 
 #: A word with the blanks around it.
 _WORD = re.compile(r"\s*\S+\s*")

@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdiag.model import CaptureObservation, Report, Status
-from netdiag.report import sections, units
+from netdiag.model import CaptureObservation, Report
+from netdiag.report import sections, units, verdicts
 from netdiag.report.escape import escape
 from netdiag.report.layout import Layout
 from netdiag.report.page import Page
-
-_WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
 
 #: The address column of the table of several targets, at most.
 _COLUMN = 42
@@ -65,15 +63,11 @@ def compact(report: Report, layout: Layout, column: int) -> str:
 def tail(reports: Sequence[Report], layout: Layout) -> str:
     """The count, and a full report for each root cause (for each target that is not healthy with ``verbose``)."""
     page = Page(layout)
-    counts = {status: sum(report.verdict.status == status for report in reports) for status in _WORST_FIRST}
-    worst: Status = next((status for status in _WORST_FIRST if counts[status]), "inconclusive")
-    symbol, _ = sections.sign(page, sections.STATUS[worst])
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    count = f"{len(reports)} target{'' if len(reports) == 1 else 's'}: {said or 'nothing tested'}"
-    page.paragraph((count, "bold"), first=f"{symbol} ")
+    symbol, _ = sections.sign(page, sections.STATUS[verdicts.worst(reports)])
+    page.paragraph((verdicts.tally(reports), "bold"), first=f"{symbol} ")
     if layout.quiet:
         return "\n" + page.finish()
-    for group in _groups(reports, each=layout.verbose):
+    for group in verdicts.groups(reports, each=layout.verbose):
         page.heading("─" * page.width if layout.unicode else "-" * page.width)
         sections.verdict(page, group[0])
         if len(group) > 1:
@@ -84,20 +78,6 @@ def tail(reports: Sequence[Report], layout: Layout) -> str:
         _body(page, group[0])
     sections.closing(page, reports)
     return "\n" + page.finish()
-
-
-def _groups(reports: Sequence[Report], *, each: bool) -> list[list[Report]]:
-    """Reports that are not healthy, the worst first, those with the same root cause together.
-
-    A target of which nothing was seen (interrupted) has its line in the table and nothing more to tell.
-    """
-    groups: dict[object, list[Report]] = {}
-    for n, report in enumerate(reports):
-        verdict = report.verdict
-        if verdict.status != "healthy" and (report.observations or report.findings or report.internal_errors):
-            key = n if each else (verdict.status, verdict.finding, verdict.blame)
-            groups.setdefault(key, []).append(report)
-    return sorted(groups.values(), key=lambda group: _WORST_FIRST.index(group[0].verdict.status))
 
 
 def _body(page: Page, report: Report) -> None:

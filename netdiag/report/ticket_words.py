@@ -194,7 +194,8 @@ _WORDS: dict[str, Words] = {
 
 def words_for(identifier: str) -> Words:
     """The templates of a finding."""
-    return _WORDS.get(identifier, Words("{target}: " + identifier))
+    braced = identifier.replace("{", "{{").replace("}", "}}")  # a saved report may hold any
+    return _WORDS.get(identifier, Words("{target}: " + braced))
 
 
 def fill(template: str, facts: Facts) -> str:

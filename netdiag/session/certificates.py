@@ -6,6 +6,7 @@ stands in the report. Without ``fetch`` nothing touches the network.
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -259,10 +260,16 @@ class _Desk:
     def _fetch(self, requests: Sequence[Fetch], before: int) -> Mapping[Fetch, Fetched]:
         from netdiag.probes.net import Deadline
 
-        if self.progress:
-            self.progress("fetching", before, before + len(requests))
+        done, total = itertools.count(before), before + len(set(requests))
+
+        def one_more() -> None:
+            if self.progress:
+                self.progress("fetching", next(done), total)
+
+        one_more()
         deadline = Deadline(RETRIEVAL_LIMIT_S)
-        came = {entry.fetch: entry for entry in self._opened().retrieve(requests, deadline, self.cancel)}
+        found = self._opened().retrieve(requests, deadline, self.cancel, ended=one_more)
+        came = {entry.fetch: entry for entry in found}
         answers = [entry.answer for entry in came.values() if isinstance(entry.answer, Failure)]
         self.errors += [f"retrieval: {answer.detail}" for answer in answers if answer.kind == "internal"]
         return came

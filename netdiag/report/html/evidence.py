@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from netdiag.model import Observation, Report
+from netdiag.model import CaptureObservation, Observation, Report
 from netdiag.report import facts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context, Section, drawn
 from netdiag.report.ladder import Mark
-from netdiag.report.sections import MARKS, ROUTES
+from netdiag.report.sections import MARKS, ROUTES, observation_mark
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Entry:
 
 
 def sections(report: Report, context: Context) -> Iterator[Section]:
-    """All observations; then what netdiag itself failed at."""
+    """All observations; then what was left out of a capture, and what netdiag itself failed at."""
     if report.observations:
         places = drawn(report, context)
         entries = tuple(
@@ -39,20 +39,21 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         )
         body = markup.render("evidence", entries=entries, marks=MARKS, routes=ROUTES)
         yield Section(anchor=context.anchor("evidence"), title="Everything that was seen", body=body)
+    if report.not_run and any(isinstance(o, CaptureObservation) for o in report.observations):
+        body = markup.render("lines", lines=tuple(entry.reason for entry in report.not_run))
+        yield Section(anchor=context.anchor("not-done"), title="Not done", body=body)
     if report.internal_errors:
         lines = tuple(line for error in report.internal_errors for line in error.splitlines())
-        body = markup.render("bugs", lines=lines)
+        body = markup.render("lines", lines=lines)
         title = "netdiag itself failed: this is a bug to report"
         yield Section(anchor=context.anchor("bugs"), title=title, body=body)
 
 
 def _entry(report: Report, anchor: str, observation: Observation, place: str) -> Entry:
-    # A name without an IPv6 address is the usual case, not a failure to alarm anybody with.
-    usual = observation.failure is not None and observation.failure.kind == "no-answer"
     return Entry(
         anchor=anchor,
         observation=observation,
-        mark="not-run" if usual else observation.outcome,
+        mark=observation_mark(observation),
         fact=facts.describe(observation, report.target.host),
         details=facts.details(observation),
         drawn=place,

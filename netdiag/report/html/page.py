@@ -9,16 +9,14 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from netdiag.model import Incident, Report, Status
-from netdiag.report import json, units
+from netdiag.model import Incident, Report
+from netdiag.report import json, units, verdicts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context
 from netdiag.report.html.views import View, view
 
 _SCRIPTS = ("page.js",)
 _STYLES = ("page.css", "certificates.css")
-
-_WORST_FIRST: tuple[Status, ...] = ("failed", "impaired", "inconclusive", "healthy")
 
 #: Reports on one page that have all their sections, one of each root cause first; the others have their verdict. A
 #: page of 200 targets is to open at once, and 200 that fail alike say the same.
@@ -34,13 +32,11 @@ def one(report: Report) -> str:
 
 def several(reports: Sequence[Report]) -> str:
     """One page of several reports: a table of them, then each on demand, the worst open."""
-    ordered = sorted(enumerate(reports), key=lambda pair: _WORST_FIRST.index(pair[1].verdict.status))
+    ordered = sorted(enumerate(reports), key=lambda pair: verdicts.WORST_FIRST.index(pair[1].verdict.status))
     whole = _whole(ordered)
     views = [view(report, Context(prefix=f"r{n}-", level=5), whole=n in whole) for n, report in ordered]
-    counts = {status: sum(r.verdict.status == status for r in reports) for status in _WORST_FIRST}
-    said = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-    title = f"{units.counted(len(reports), 'target')}: {said or 'nothing tested'}"
-    body = markup.render("several", title=title, views=views, causes=_causes(views), worst=_worst(reports))
+    title = verdicts.tally(reports)
+    body = markup.render("several", title=title, views=views, causes=_causes(views), worst=verdicts.worst(reports))
     return frame(title, body, json.dumps_line(list(reports)))
 
 
@@ -52,19 +48,14 @@ def incident(found: Incident) -> str:
     return frame(title, case.body(found), json.dumps_line(found))
 
 
-def _cause(report: Report) -> object:
-    """What reports share that fail alike."""
-    return report.verdict.status, report.verdict.finding, report.verdict.blame
-
-
 def _whole(ordered: Sequence[tuple[int, Report]]) -> frozenset[int]:
     """The places of the reports that are shown in full: the first with each root cause, then the others."""
     met: set[object] = set()
     first: list[int] = []
     again: list[int] = []
     for n, report in ordered:
-        (again if _cause(report) in met else first).append(n)
-        met.add(_cause(report))
+        (again if verdicts.cause(report) in met else first).append(n)
+        met.add(verdicts.cause(report))
     return frozenset((first + again)[:_MOST_WHOLE])
 
 
@@ -73,13 +64,8 @@ def _causes(views: Sequence[View]) -> list[list[View]]:
     groups: dict[object, list[View]] = {}
     for seen in views:
         if seen.root is not None:
-            groups.setdefault(_cause(seen.report), []).append(seen)
+            groups.setdefault(verdicts.cause(seen.report), []).append(seen)
     return list(groups.values())
-
-
-def _worst(reports: Sequence[Report]) -> Status:
-    found = {report.verdict.status for report in reports}
-    return next((status for status in _WORST_FIRST if status in found), "inconclusive")
 
 
 def frame(title: str, body: Markup, raw: str) -> str:

@@ -10,23 +10,11 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from netdiag.model import Finding, Report, Status
-from netdiag.report import phrases, ticket, units
+from netdiag.report import phrases, ticket, units, verdicts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context, Section, sections
 
-#: The verdict on something that was tested, on something that was read, and on a case of several reports.
-_TESTED: dict[Status, str] = {
-    "healthy": "works",
-    "impaired": "works, with trouble",
-    "failed": "does not work",
-    "inconclusive": "could not be tested",
-}
-_READ: dict[Status, str] = {
-    "healthy": "nothing wrong",
-    "impaired": "trouble found",
-    "failed": "faults found",
-    "inconclusive": "cannot be told",
-}
+#: The verdict on a case of several reports.
 CASE: dict[Status, str] = {
     "healthy": "all is well",
     "impaired": "trouble found",
@@ -62,7 +50,7 @@ def view(report: Report, context: Context, *, whole: bool = True) -> View:
         report=report,
         prefix=context.prefix,
         title=report.target.authority,
-        status_words=status_words(report),
+        status_words=verdicts.words(report),
         summary=said.summary,
         root=root,
         blame=phrases.BLAME[root.blame] if root else "",
@@ -72,8 +60,3 @@ def view(report: Report, context: Context, *, whole: bool = True) -> View:
         whole=whole,
         ticket=markup.preformatted(ticket.ticket(report)),
     )
-
-
-def status_words(report: Report) -> str:
-    """The verdict's status in a few words."""
-    return (_READ if report.target.scheme == "file" else _TESTED)[report.verdict.status]

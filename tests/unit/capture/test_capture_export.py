@@ -182,3 +182,10 @@ def test_parquet_without_pyarrow(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", hidden)
     with pytest.raises(UsageError, match=r"netdiag-toolkit\[parquet\]"):
         flow_format("a.parquet")
+
+
+def test_progress_is_told_how_many_are_written():
+    told: list[int] = []
+    made = Rows(*[captured.connection(0, "192.0.2.1", 443)] * 70_000)
+    assert write_flows(made, io.BytesIO(), "csv", progress=told.append) == 70_000
+    assert told == [32_768, 65_536, 70_000]

@@ -24,6 +24,13 @@ from tests.unit.cli.test_cli import Terminal, run
 from tests.unit.report import captured
 
 
+class Rows(list):
+    """Connections, as the engine gives them."""
+
+    def rows(self):
+        return iter(self)
+
+
 class FakeAnalysis:
     """Stands for ``analyze_capture``: one report, and what it was asked."""
 
@@ -31,13 +38,13 @@ class FakeAnalysis:
         self.report = captured.faulty()
         self.calls = []
         self.during = lambda progress, cancel: None
-        self.rows = [captured.connection(n, "192.0.2.1", 443) for n in range(3)]
+        self.rows = Rows(captured.connection(n, "192.0.2.1", 443) for n in range(3))
 
     def __call__(self, paths, options, *, progress, cancel, **more):
         self.calls.append((list(paths), options, more))
         assert isinstance(cancel, threading.Event)
         self.during(progress, cancel)
-        return SimpleNamespace(report=self.report, connections=SimpleNamespace(rows=lambda: iter(self.rows)))
+        return SimpleNamespace(report=self.report, connections=self.rows)
 
     @property
     def options(self):
@@ -192,7 +199,7 @@ def test_a_full_disk_is_one_line_and_the_report_is_there(analysis, capsys, tmp_p
 
 
 def test_an_error_while_writing_is_one_line(analysis, capsys, tmp_path, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(netdiag, "write_flows", broken, raising=False)

@@ -31,9 +31,12 @@ def alone() -> Machine:
 
 def test_all_are_retrieved_in_order_and_equal_ones_once():
     asked = [Fetch(f"http://a.test/{number % 20}", "aia") for number in range(30)]
+    ended: list[int] = []
     with Web(lambda a: answer(a.line.split()[1].encode())) as web:
-        found = Retriever(machine({"a.test:80": web})).retrieve(asked, Deadline(30))
+        retriever = Retriever(machine({"a.test:80": web}))
+        found = retriever.retrieve(asked, Deadline(30), ended=lambda: ended.append(1))
     assert [f.fetch for f in found] == asked
+    assert len(ended) == 20
     assert [f.answer for f in found] == [f"/{number % 20}".encode() for number in range(30)]
     assert len(web.log) == 20
 

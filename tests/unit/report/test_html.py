@@ -25,7 +25,7 @@ from netdiag.model import (
     Report,
     SeenBy,
 )
-from netdiag.report import html, render
+from netdiag.report import html, render, timeline
 from netdiag.report.html import markup, page, pathway, waterfall
 from netdiag.report.html.section import Context
 from tests.support import ROOT
@@ -134,7 +134,7 @@ def test_the_explanation_of_the_finding_is_there():
 
 @given(st.floats(0.001, 1e6), st.integers(1, 10))
 def test_axis_steps_are_round_and_few(span, most):
-    step = waterfall.round_step(span, most)
+    step = timeline.round_step(span, most)
     assert re.fullmatch(r"[125]e[+-]\d\d", f"{step:.0e}")
     assert span / step <= most * (1 + 1e-9)
     assert span / (step / 2.5) > most or span / (step / 2) > most
@@ -146,7 +146,7 @@ def test_bars_stand_where_the_probes_were():
         msgspec.structs.replace(o, started=1000.0 + n / 10, took_s=0.1) for n, o in enumerate(report.observations)
     )
     report = msgspec.structs.replace(report, observations=observations)
-    scale = waterfall._scale(report.observations)
+    scale = timeline.scale(report.observations)
     assert scale.start == 1000.0
     assert scale.span == pytest.approx(len(observations) / 10)
     bars = [

@@ -221,7 +221,8 @@ def test_progress_and_cancelling(tmp_path):
         report = check_certificates(
             [str(path)], options, machine=machine({"pki.test:80": web}), progress=progress, cancel=cancel
         )
-    assert told == [("fetching", 0, 1)]
+    assert told[0] == ("fetching", 0, 1)
+    assert set(told[1:]) <= {("fetching", 1, 1)}  # if it came before it was left behind
     assert {status for _, status, _ in urls(report)} <= {"verified", "failed"}
     assert (report.verdict.status, ids(report)) == ("inconclusive", [])
 

@@ -133,7 +133,7 @@ def _packets(document: Document, report: Report) -> None:
         document.heading(3, packets.title(observation))
         document.paragraph(packets.about(observation))
         document.drawing(partial(draw, observation=observation, whole=document.layout.verbose))
-    document.more(len(found) - len(shown), "connection that was reset", "--verbose draws them")
+    document.more(len(found) - len(shown), "reset connection", "--verbose draws them")
 
 
 def findings(document: Document, report: Report) -> None:

@@ -158,6 +158,6 @@ def _resets(document: Document, worst: Worst, report: Report) -> None:
             for mark, place, more, lines in found[:most]
         ]
     )
-    document.more(len(found) - most, "connection with a reset", "--verbose lists them")
+    document.more(len(found) - most, "reset connection", "--verbose lists them")
     if report.more_resets:
         document.paragraph(rows.more_resets(report))

@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "trace": "TCP traceroute: names the hop that answers, resets or swallows",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
+    "allowlist": "firewall rules against the service's addresses: what to add, what is stale",
     "report": "saved reports: rendered again, or merged into one incident",
     "explain": "what a finding means and what to do; alone, the catalogue",
     "schema": "the JSON Schema of a report, or of an incident",

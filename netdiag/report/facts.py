@@ -13,6 +13,7 @@ from typing import Any
 from netdiag.model import (
     AlignedObservation,
     AlignmentObservation,
+    AllowlistObservation,
     CaptureObservation,
     ChainObservation,
     ConnectionObservation,
@@ -26,6 +27,7 @@ from netdiag.model import (
     ResetObservation,
     RetrievalObservation,
     ServiceObservation,
+    ServiceTagsObservation,
     TcpObservation,
     TlsObservation,
     TraceObservation,
@@ -99,6 +101,8 @@ _describe.register(TraceObservation, _by("trace_facts", "trace"))
 _describe.register(WireObservation, _by("trace_facts", "wire"))
 _describe.register(AlignmentObservation, _by("comparison", "describe_alignment"))
 _describe.register(AlignedObservation, _by("comparison", "describe_aligned"))
+_describe.register(ServiceTagsObservation, _by("allowlist", "describe_tags"))
+_describe.register(AllowlistObservation, _by("allowlist", "describe_firewall"))
 
 
 @_describe.register

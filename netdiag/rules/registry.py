@@ -15,6 +15,7 @@ from importlib import import_module
 import msgspec
 
 from netdiag.model import (
+    AllowlistObservation,
     Blame,
     ChainObservation,
     Culprit,
@@ -122,6 +123,7 @@ MODULES = (
     "key",
     "https",
     "capture",
+    "allowlist",
 )
 
 
@@ -144,6 +146,7 @@ _SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "chain": (ChainObservation, HttpsObservation),
     "key": (KeyObservation,),
     "https": (HttpsObservation,),
+    "allowlist": (AllowlistObservation,),
 }
 
 

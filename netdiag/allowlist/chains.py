@@ -6,12 +6,12 @@ fits out of the rest of its chain. The number of steps is bounded, and so is the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 from netdiag.allowlist.addresses import EVERYTHING, Addresses, Intervals
-from netdiag.allowlist.entries import ALL_PORTS, Action, Entry, has_port
+from netdiag.allowlist.entries import ALL_PORTS, Action, Entry, Unread, has_port
 from netdiag.model import UsageError
 
 Verdict = Literal["accept", "drop", "return", "jump", "goto"]
@@ -19,7 +19,7 @@ Verdict = Literal["accept", "drop", "return", "jump", "goto"]
 #: The kernel lets chains nest 16 deep (NFT_JUMP_STACK_SIZE).
 MAX_DEPTH = 16
 #: Rules looked at for one question, those of a chain as often as it is jumped into.
-MAX_STEPS = 1_000_000
+MAX_STEPS = 300_000
 
 _ACTIONS: dict[Verdict, Action] = {"accept": "allow", "drop": "deny"}
 
@@ -38,16 +38,32 @@ class Link:
 
 @dataclass(kw_only=True)
 class Chain:
-    """A chain by its name. ``policy`` is that of a base chain: what becomes of the rest."""
+    """A chain by its name. ``policy`` is that of a base chain: what becomes of the rest.
+
+    ``unread``: its rules that were not understood. They matter only where the chain does.
+    """
 
     name: str
     policy: Action | None = None
     rules: list[Link] = field(default_factory=list)
+    unread: list[Unread] = field(default_factory=list)
 
     @property
     def filters(self) -> bool:
         """Whether it might keep anything back."""
         return self.policy == "deny" or any(rule.verdict not in ("accept", "return") for rule in self.rules)
+
+
+def reached(chains: Mapping[str, Chain], start: Chain) -> Iterator[Chain]:
+    """The chain and all that can be jumped into from it, each once."""
+    waiting, seen = [start], {start.name}
+    while waiting:
+        chain = waiting.pop()
+        yield chain
+        for rule in chain.rules:
+            if rule.target in chains and rule.target not in seen:
+                seen.add(rule.target)
+                waiting.append(chains[rule.target])
 
 
 @dataclass

@@ -162,9 +162,9 @@ def compare(
     by_port = {port: _gate(firewall.layers(port)) for port in sorted(ports)}
     coverage = tuple(_coverage(by_port[need.port], need, families) for need in needs)
     entries = [entry for gate in by_port.values() for layer in gate.layers for entry in layer]
-    assumed = tuple(dict.fromkeys(conditions(entries)))
-    allowing = [entry for entry in entries if entry.action == "allow"]
     wanted = union(need.addresses for need in needs)
+    assumed = tuple(dict.fromkeys(conditions(entry for entry in entries if entry.to & wanted or entry.names)))
+    allowing = [entry for entry in entries if entry.action == "allow"]
     stale = _stale(by_port.values(), wanted, known, gone)
     return AllowlistObservation(
         id="allowlist",

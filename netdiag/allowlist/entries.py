@@ -72,7 +72,7 @@ class Firewall:
     """One set of rules that traffic has to pass: every one of its layers.
 
     ``layers`` gives them for a port. ``rules`` counts all rules, ``elsewhere`` those for other directions, protocols
-    or tables. ``words`` says what it is ("NSG nsg-ir", "chain FORWARD"). ``default``: what was assumed, in words.
+    or tables. ``words`` says what it is ("network security group nsg-ir"). ``remarks``: what the answer rests on.
     """
 
     kind: Kind
@@ -81,7 +81,6 @@ class Firewall:
     rules: int
     elsewhere: int = 0
     unread: tuple[Unread, ...] = ()
-    assumed: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 

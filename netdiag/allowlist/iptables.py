@@ -24,13 +24,14 @@ from netdiag.allowlist.addresses import (
     parse_destination,
     union,
 )
-from netdiag.allowlist.chains import Chain, Link, Verdict, flattened
+from netdiag.allowlist.chains import Chain, Link, Verdict, flattened, reached
 from netdiag.allowlist.entries import ALL_PORTS, Action, Entry, Firewall, Layer, Unread
 from netdiag.allowlist.source import Asked
 
 _CHAIN_LINE = re.compile(r":(\S+)\s+(\S+)(?:\s+\[\d+:\d+\])?")
 _COMMAND = re.compile(
-    r"(?:(?:sudo\s+)?(?:\S*/)?(ip6?tables)\S*\s+)?(?:\[\d+:\d+\]\s+)?(-[APNI]|--append|--policy|--new-chain|--insert)\s"
+    r"(?:(?:sudo\s+)?(?:\S*/)?(ip6?tables)\S*\s+)?(?:\[\d+:\d+\]\s+)?(?:(?:-t|--table)\s+(\S+)\s+)?"
+    r"(-[APNI]|--append|--policy|--new-chain|--insert)\s"
 )
 _LISTED = re.compile(r"Chain (\S+) \((?:policy (\w+)|\d+ references?)[^)]*\)")
 _GENERATED = re.compile(r"#.*\b(ip6?tables)-(?:nft-|legacy-)?save\b")
@@ -51,7 +52,7 @@ _IGNORED = {
 _CONDITIONS = {
     **dict.fromkeys(
         words.word_set(
-            "-i --in-interface --limit --limit-burst --mark --uid-owner --gid-owner --cgroup --path --seconds "
+            "--limit --limit-burst --mark --uid-owner --gid-owner --cgroup --path --seconds "
             "--hitcount --name --datestart --datestop --timestart --timestop --weekdays --monthdays --mac-source "
             "--hashlimit --hashlimit-upto --hashlimit-above --hashlimit-mode --hashlimit-name --hashlimit-burst "
             "--connlimit-upto --connlimit-above --connlimit-mask --probability --every --packet --mode --dscp "
@@ -100,7 +101,8 @@ class _Reading:
         self.rules += 1
         if rule.strange:
             does = words.action(rule.target)
-            self.unread.append(Unread(place=place, text=text, why=rule.strange, may=does or "either"))
+            unread = Unread(place=place, text=text, why=rule.strange, may=does or "either")
+            table.chain(chain).unread.append(unread)
             return
         link = rule.link(place, self.asked)
         if link is None:
@@ -139,13 +141,15 @@ def read_iptables(lines: Sequence[str], asked: Asked, what: str) -> Firewall:
                 entries += flattened(table.chains, chain, port, what, everything(table.family))
         return (tuple(entries),)
 
+    starts = [(table.chains, table.chains[start]) for table in reading.tables if start in table.chains]
+    unread = [each for chains, first in starts for chain in reached(chains, first) for each in chain.unread]
     return Firewall(
         kind="iptables",
         words=words_,
         layers=layers,
         rules=reading.rules,
         elsewhere=reading.elsewhere,
-        unread=tuple(reading.unread),
+        unread=(*reading.unread, *unread),
         remarks=tuple(reading.remarks),
     )
 
@@ -157,7 +161,7 @@ def _note_undefined(reading: _Reading) -> None:
             for rule in chain.rules:
                 if rule.verdict in ("jump", "goto") and rule.target not in table.chains:
                     why = f"the target {rule.target} is neither known nor a chain of the file"
-                    reading.unread.append(Unread(place=rule.place, text=rule.target, why=why))
+                    chain.unread.append(Unread(place=rule.place, text=rule.target, why=why))
 
 
 def _start(reading: _Reading, asked: Asked) -> tuple[str, str]:
@@ -223,7 +227,7 @@ def _read_commands(lines: Sequence[str], reading: _Reading) -> None:
                 family, told = (6 if command[1] == "ip6tables" else 4), True
                 table = next((each for each in reading.tables if each.family == family), None)
             table = table or _new_table(reading, family if told else _family_of(lines, number))
-            _take(line[command.start(2) :], place, name, table, reading)
+            _take(line[command.start(3) :], place, command[2] or name, table, reading)
         else:
             reading.unread.append(Unread(place=place, text=line, why="no line of iptables-save or iptables -S"))
 
@@ -264,8 +268,6 @@ def _take(line: str, place: str, name: str, table: _Table, reading: _Reading) ->
     except ValueError as error:
         reading.unread.append(Unread(place=place, text=line, why=f"its quotes do not match: {error}"))
         return
-    if "-t" in parts[:4]:
-        name = parts[parts.index("-t") + 1] if len(parts) > parts.index("-t") + 1 else name
     command, chain, rest = parts[0], parts[1] if len(parts) > 1 else "", parts[2:]
     if name != "filter":
         reading.elsewhere += 1
@@ -329,7 +331,7 @@ class _Rule:
     def destination_ports(self, text: str, negated: bool) -> None:
         found = words.ports(text.replace(":", "-").split(","))
         if found is None:
-            self.strange = f"the port {text[:40]!r} is not known"
+            self.strange = f"the port {text[:40]!r} is not known (iptables -n prints numbers)"
         else:
             self.ports = difference(ALL_PORTS, found) if negated else found
 
@@ -370,10 +372,10 @@ def _rule(parts: Sequence[str], family: Family, reading: _Reading) -> _Rule:
             continue
         if not _option(rule, option, negated, words_left, reading):
             rule.strange = rule.strange or f"the option {option[:40]!r} is not known"
-            rule.target = rule.target or next((to for key, to in pairwise(parts) if key == "-j"), "")
         if rule.strange or rule.target:
             break  # what follows the target are its own options
         negated = False
+    rule.target = rule.target or next((to for key, to in pairwise(parts) if key == "-j"), "")
     return rule
 
 
@@ -402,12 +404,12 @@ def _option(rule: _Rule, option: str, negated: bool, rest: Iterator[str], readin
             rule.only.append(f"from others than {text[:60]}")
         else:
             rule.sources = text.split(",")
-    elif option in ("-o", "--out-interface"):
-        name = value()
-        if name == "lo" and not negated:
-            rule.other = True
-        elif name != "lo":
-            rule.only.append(f"through {'any interface but ' if negated else ''}{name}")
+    elif option in ("-o", "--out-interface", "-i", "--in-interface"):
+        name, way = value(), "through" if "o" in option.strip("-")[:1] else "coming in on"
+        if name == "lo":  # what this machine sends to itself
+            rule.other |= not negated
+        else:
+            rule.only.append(f"{way} {'any interface but ' if negated else ''}{name}")
     elif option in ("-j", "--jump", "-g", "--goto"):
         rule.target, rule.goes = value(), option in ("-g", "--goto")
         rule.strange = rule.strange or _strange_target(rule.target)

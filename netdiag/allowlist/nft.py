@@ -21,7 +21,7 @@ from netdiag.allowlist.addresses import (
     difference,
     union,
 )
-from netdiag.allowlist.chains import Chain, Link, Verdict, flattened
+from netdiag.allowlist.chains import Chain, Link, Verdict, flattened, reached
 from netdiag.allowlist.entries import ALL_PORTS, Action, Entry, Firewall, Layer, Unread
 from netdiag.allowlist.source import Asked
 
@@ -69,7 +69,7 @@ def read_nft(text: str, asked: Asked, what: str) -> Firewall:
         layers=lambda port: _layers(reader.tables, hook, asked, port, what),
         rules=reader.rules,
         elsewhere=reader.elsewhere,
-        unread=tuple(reader.unread),
+        unread=tuple(_unread(reader, hook, asked)),
         remarks=tuple(reader.remarks),
     )
 
@@ -100,6 +100,15 @@ def _hook(reader: _Reader, asked: Asked) -> tuple[str, str]:
         )
     chosen = [f"{table.family} {table.name} {c.name}" for table in tables for c in _chosen(table, hook, asked)]
     return hook, f"chain {', '.join(chosen)}" if chosen else ""
+
+
+def _unread(reader: _Reader, hook: str, asked: Asked) -> Iterator[Unread]:
+    """What was not understood, outside chains and in those that are judged."""
+    yield from reader.unread
+    for table in reader.tables:
+        chains = {each.name: each for chain in _chosen(table, hook, asked) for each in reached(table.chains, chain)}
+        for chain in chains.values():
+            yield from chain.unread
 
 
 def _layers(tables: Sequence[_Table], hook: str, asked: Asked, port: int, what: str) -> tuple[Layer, ...]:
@@ -255,7 +264,8 @@ class _Reader:
             ends = [word for word in tokens if word in ("accept", "drop", "reject")]
             may: Action | None = words.action(ends[-1]) if ends else None
             why = f"it says {error}, which is not known"
-            self.unread.append(Unread(place=f"line {number}", text=" ".join(tokens), why=why, may=may or "either"))
+            unread = Unread(place=f"line {number}", text=" ".join(tokens), why=why, may=may or "either")
+            chain.unread.append(unread)
             return
         self.elsewhere += not links
         chain.rules += links
@@ -467,8 +477,8 @@ class _Rule:
         else:
             negated, members = self._operand(rest)
             names = [" ".join(member).strip('"') for member in members]
-            if name in ("oif", "oifname") and names == ["lo"]:
-                self._other |= not negated
+            if name in ("oif", "oifname", "iif", "iifname") and names == ["lo"]:
+                self._other |= not negated  # what this machine sends to itself
             else:
                 self._only.append(f"with {name} {'other than ' if negated else ''}{', '.join(names)}"[:60])
 

@@ -89,7 +89,7 @@ def read_group(name: str, rules: Sequence[Members], asked: Asked) -> Firewall:
     last = 0
     for members in rules:
         priority = members.get("priority")
-        number = int(priority) if isinstance(priority, int | float) else 0
+        number = priority if isinstance(priority, int) else 0
         title = str(members.get("name") or "a rule without a name")
         place = f"{title} (priority {number})" if number else title
         try:

@@ -17,11 +17,11 @@ from netdiag.allowlist.addresses import (
     Addresses,
     Family,
     everything,
-    parse_address,
+    parse_prefix,
     union,
 )
 from netdiag.allowlist.entries import Decisions, Entry, Firewall, Layer, conditions, decide, name_decided
-from netdiag.allowlist.services import service_of
+from netdiag.allowlist.services import SERVICES
 from netdiag.allowlist.words import VIRTUAL_NETWORK
 from netdiag.model import AddressCoverage, AllowedBy, AllowlistObservation, PrefixList, TagCoverage, UnreadRule
 
@@ -165,7 +165,8 @@ def compare(
     wanted = union(need.addresses for need in needs)
     assumed = tuple(dict.fromkeys(conditions(entry for entry in entries if entry.to & wanted or entry.names)))
     allowing = [entry for entry in entries if entry.action == "allow"]
-    stale = _stale(by_port.values(), wanted, known, gone)
+    used = union((wanted, *(_alone(each.address) for each in now)))
+    stale = _stale(by_port.values(), used, known, gone)
     return AllowlistObservation(
         id="allowlist",
         source="file",
@@ -246,20 +247,22 @@ def _judged(gate: _Gate, need: Need) -> tuple[Family, ...]:
 
 def _siblings(gate: _Gate, tag: str) -> tuple[str, ...]:
     """Tags of the same service that are allowed: the wrong region, say, or the wrong part of the service."""
-    service = service_of(tag)
-    stem = service.tag.lower() if service else ""
-    found = (entry.tag for entry in gate.allowing() if _tagged(entry) and stem and entry.tag.lower().startswith(stem))
+    stem = next((s.tag.lower() for s in SERVICES if tag.lower().startswith(s.tag.lower())), None)
+    if stem is None:
+        return ()
+    found = (entry.tag for entry in gate.allowing() if _tagged(entry) and entry.tag.lower().startswith(stem))
     return _some(name for name in found if name.lower() != tag.lower())
+
+
+def _alone(address: str) -> Addresses:
+    """The set of one address."""
+    return parse_prefix(address.partition("%")[0]) or NOTHING
 
 
 def _address(
     gate: _Gate, now: Now, needs: Sequence[Need], tags_with: Callable[[str, Addresses], tuple[str, ...]]
 ) -> AddressCoverage:
-    parsed = parse_address(now.address.partition("%")[0])
-    only = NOTHING
-    if parsed is not None:
-        family, number = parsed
-        only = Addresses(v4=((number, number),)) if family == 4 else Addresses(v6=((number, number),))
+    only = _alone(now.address)
     named = gate.named(now.host)
     tags = [need for need in needs if need.tag and now.host in need.hosts]
     in_tag = any(need.addresses & only for need in tags)
@@ -275,10 +278,23 @@ def _address(
 
 
 def _stale(
-    gates: Iterable[_Gate], wanted: Addresses, known: Callable[[], Addresses] | None, gone: Addresses
+    gates: Iterable[_Gate], used: Addresses, known: Callable[[], Addresses] | None, gone: Addresses
 ) -> Addresses:
-    """Public addresses that are written down as allowed, and serve nothing."""
-    written = union(entry.to for gate in gates for entry in gate.allowing() if _written(entry))
+    """Public addresses that are written down as allowed, range by range, and serve nothing.
+
+    A range of which a part is used, or is in some tag, was meant for that, and is not looked at any closer.
+    """
+    ranges = dict.fromkeys(
+        Addresses(v4=(part,)) if family == 4 else Addresses(v6=(part,))
+        for gate in gates
+        for entry in gate.allowing()
+        if _written(entry)
+        for family in FAMILIES
+        for part in entry.to.of(family)
+    )
+    if not ranges or not (gone or known):
+        return NOTHING
     if gone:
-        return (written & gone) - wanted
-    return written - wanted - VIRTUAL_NETWORK - known() if written and known is not None else NOTHING
+        return union(each for each in ranges if each & gone and not each & used)
+    others = union((used, VIRTUAL_NETWORK, known() if known else NOTHING))
+    return union(each for each in ranges if not each & others)

@@ -63,12 +63,12 @@ def _cause(firewall: AllowlistObservation, coverage: TagCoverage) -> str:
 def tag_mismatch(seen: Seen) -> Iterator[Hit]:
     """The firewall allows a service tag of the right service, and not the one that is needed.
 
-    A tag such as DataFactory.WestUS2 holds the addresses of one region only, DataFactory those of
-    all, and DataFactoryManagement those that an Azure-SSIS integration runtime needs. With the tag of
+    A tag such as DataFactory.WestUS2 holds the addresses of one region only, DataFactory those of all,
+    and DataFactoryManagement those that an Azure-SSIS integration runtime needs. With the tag of
     another region, connections fail although "Data Factory is allowed".
 
-    Allow the tag of the region that the service's name tells (wu2 is westus2), beside the other one
-    or in its place. Which addresses lie in which tag is in the file of service tags.
+    Allow the tag of the region that the service's name tells (wu2 is westus2), beside the other one or
+    in its place. Which addresses lie in which tag is in the file of service tags.
     """
     for firewall, coverage in _missing(seen):
         if _cause(firewall, coverage) == "tag":
@@ -123,8 +123,8 @@ def shadowed(seen: Seen) -> Iterator[Hit]:
 def name_not_allowed(seen: Seen) -> Iterator[Hit]:
     """The firewall goes by names, and none of the names and patterns in it covers this endpoint.
 
-    Rules by name are the best kind for a service whose addresses change, but each name that it uses
-    has to be in them. A new data factory has names of its own (NAME.REGION.datafactory.azure.net), where
+    Rules by name are the best kind for a service whose addresses change, but each name that it uses has
+    to be in them. A new data factory has names of its own (NAME.REGION.datafactory.azure.net), where
     older ones use *.frontend.clouddatahub.net; the Nodes tab of the integration runtime ("View Service
     URLs") lists yours.
 
@@ -163,12 +163,13 @@ def not_covered(seen: Seen) -> Iterator[Hit]:
     Microsoft publishes the addresses of each service, by region, in a file of service tags that is new
     every week. A firewall with a list of addresses was right on the day when the list was made;
     whenever the service uses an address that came later, connections to it are dropped or refused, at
-    times only now and then, since one name has several addresses. What is new in this week's file is not
-    used for at least a week, so it is a warning as long as nothing else is missing.
+    times only now and then, since one name has several addresses. What is new in this week's file is
+    not used for at least a week, so it is a warning as long as nothing else is missing.
 
     Add the prefixes that are named; with --list, netdiag allowlist prints them one a line. Better, let
     the firewall go by names (*.frontend.clouddatahub.net, *.servicebus.windows.net), or by service tags
-    where it knows them (network security groups, Azure Firewall): both follow the service by themselves.
+    where it knows them (network security groups, Azure Firewall): both follow the service by
+    themselves.
     """
     for firewall, coverage in _missing(seen):
         if _cause(firewall, coverage) != "addresses":
@@ -190,11 +191,11 @@ def not_covered(seen: Seen) -> Iterator[Hit]:
 
 @rule("allowlist.address-blocked", "The endpoint's present address is not allowed", Severity.ERROR)
 def address_blocked(seen: Seen) -> Iterator[Hit]:
-    """An endpoint has an address now that the firewall does not let through, and the service's tag does not hold it.
+    """An endpoint has an address now that neither the rules allow nor the service's tag holds.
 
-    So it is no gap in the list of the tag's addresses: the endpoint is reached by a private endpoint, by a
-    content network, or it lies in another region than was thought. Connections from here to it fail all
-    the same.
+    So it is no gap in the list of the tag's addresses: the endpoint is reached by a private endpoint,
+    by a content network, or it lies in another region than was thought. Connections from here to it
+    fail all the same.
 
     Allow the address, or better the name. Where it is a private address, allow that network on this
     path; where the address lies in the tag of another region, allow that tag.
@@ -250,13 +251,13 @@ def not_understood(seen: Seen) -> Iterator[Hit]:
 
 @rule("allowlist.outdated-tags", "The file of service tags is old", Severity.WARNING)
 def outdated_tags(seen: Seen) -> Iterator[Hit]:
-    """The file of service tags is more than a month old, so the answer is about the addresses of that time.
+    """The file of service tags is more than a month old, and the answer as old as that.
 
     A new file comes out each week. Ranges that are new in one are not used for at least a week; after a
     month there may be several in use that this file does not have.
 
-    Download the present file, and compare again: id 56519 of the Microsoft Download Center is the public
-    cloud's, 57063 US Government's, 57062 China's.
+    Download the present file, and compare again: id 56519 of the Microsoft Download Center is the
+    public cloud's, 57063 US Government's, 57062 China's.
     """
     for tags in seen.of(ServiceTagsObservation):
         if tags.age_days is not None and tags.age_days > OLD_DAYS:
@@ -275,9 +276,9 @@ def outdated_tags(seen: Seen) -> Iterator[Hit]:
 def fixed_addresses(seen: Seen) -> Iterator[Hit]:
     """Every address of the service is allowed today, because it is written down in the rules.
 
-    The service's addresses change: Microsoft publishes a new file each week, and sends notices of changes.
-    Those who allow addresses have to compare their rules each time; those who allow names or service tags
-    have nothing to do.
+    The service's addresses change: Microsoft publishes a new file each week, and sends notices of
+    changes. Those who allow addresses have to compare their rules each time; those who allow names or
+    service tags have nothing to do.
 
     Let the firewall go by names, or by service tags in a network security group. Until then, compare
     with each new file; netdiag allowlist --previous says what is new in it.
@@ -299,14 +300,14 @@ def fixed_addresses(seen: Seen) -> Iterator[Hit]:
 
 @rule("allowlist.outside-tag", "The endpoint's address is not in the service's tag", Severity.INFO)
 def outside_tag(seen: Seen) -> Iterator[Hit]:
-    """An endpoint has an address now that the tag which was compared does not hold, and the rules allow it.
+    """An endpoint has an address now that the rules allow, and that its tag does not hold.
 
-    With a private address, the endpoint is reached through a private endpoint, and rules by the tag do not
-    matter to it. Otherwise it may lie in another region than its name says, which the file tells; or the
-    names are resolved differently where the connections start.
+    With a private address, the endpoint is reached through a private endpoint, and rules by the tag do
+    not matter to it. Otherwise it may lie in another region than its name says, which the file tells;
+    or the names are resolved differently where the connections start.
 
-    Compare with the region that the address lies in (--region), and look the name up on the machine whose
-    connections matter.
+    Compare with the region that the address lies in (--region), and look the name up on the machine
+    whose connections matter.
     """
     for firewall in seen.of(AllowlistObservation):
         for each in firewall.addresses:
@@ -326,12 +327,12 @@ def outside_tag(seen: Seen) -> Iterator[Hit]:
 
 @rule("allowlist.stale", "Addresses are allowed that serve nothing", Severity.INFO)
 def stale(seen: Seen) -> Iterator[Hit]:
-    """The rules allow public addresses that are in no service tag, or in none of the needed ones any more.
+    """The rules allow public addresses that no service tag holds, or that the needed one lost.
 
-    Microsoft gives back addresses, and others get them. Nothing breaks while they stay in the rules, but
-    the firewall is more open than it needs to be. Compared with an earlier file (--previous), these were
-    the service's own; without one, they are merely in no tag of the file, and may be there for another
-    purpose.
+    Microsoft gives back addresses, and others get them. Nothing breaks while they stay in the rules,
+    but the firewall is more open than it needs to be. Compared with an earlier file (--previous), these
+    were the service's own; without one, they are merely in no tag of the file, and may be there for
+    another purpose.
 
     Take them out of the rules if nothing else needs them.
     """

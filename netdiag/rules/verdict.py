@@ -99,12 +99,12 @@ def conclude_allowlist(seen: Seen, findings: Sequence[Finding], *, whole: bool =
     firewalls = seen.of(AllowlistObservation)
     compared = [each for firewall in firewalls for each in firewall.coverage if each.by != "not-known"]
     told = [each for firewall in firewalls for each in firewall.addresses]
+    if whole and worst is not None and worst.severity is Severity.WARNING:
+        return _caused("impaired", worst)
     if not whole or (firewalls and not compared and not told):
         why = "nothing is known that the rules could be compared with" if whole else "it was not compared to the end"
         summary = f"{seen.target.authority}: {why}"
         return Verdict(status="inconclusive", finding=None, blame=None, summary=summary)
-    if worst is not None and worst.severity is Severity.WARNING:
-        return _caused("impaired", worst)
     summary = _all_allowed(seen, firewalls) if firewalls else _needed(seen)
     return Verdict(status="healthy", finding=None, blame=None, summary=summary)
 

@@ -171,14 +171,15 @@ def test_sources_of_a_table(tmp_path):
 
 
 def test_powershell_objects(tmp_path):
+    addresses = {"value": ["20.42.132.0/255.255.254.0", "LocalSubnet"], "Count": 2}
+    rule = {"Direction": 2, "Action": 2, "Enabled": 1, "Protocol": "TCP", "RemotePort": "Any", "RemoteAddress": "Any"}
+    half = {"Direction": "Outbound", "Action": "Block", "Enabled": "True", "RemoteAddress": "20.42.133.0/24"}
     rules = [
-        {"DisplayName": "adf", "Direction": 2, "Action": 2, "Enabled": 1, "Protocol": "TCP", "RemotePort": ["443", "80"],
-         "RemoteAddress": {"value": ["20.42.132.0/255.255.254.0", "LocalSubnet"], "Count": 2}},
-        {"DisplayName": "in", "Direction": 1, "Action": 4, "Enabled": 1, "RemoteAddress": "Any", "RemotePort": "Any"},
-        {"DisplayName": "off", "Direction": 2, "Action": 4, "Enabled": 2, "RemoteAddress": "Any", "RemotePort": "Any"},
-        {"DisplayName": "no", "Direction": "Outbound", "Action": "Block", "Enabled": "True",
-         "RemoteAddress": "20.42.133.0/24", "RemotePort": "Any"},
-    ]  # fmt: skip
+        {"DisplayName": "adf", **rule, "RemotePort": ["443", "80"], "RemoteAddress": addresses},
+        {"DisplayName": "in", **rule, "Direction": 1, "Action": 4},
+        {"DisplayName": "off", **rule, "Enabled": 2, "Action": 4},
+        {"DisplayName": "half", **rule, **half},
+    ]
     firewall = read(tmp_path, json.dumps(rules), default="deny")
     assert firewall.kind == "windows"
     assert through(firewall) == ["20.42.132.0/24"]

@@ -1101,6 +1101,8 @@ class TagCoverage(Struct, frozen=True, kw_only=True):
     #: The addresses that are let through only because their addresses are written down.
     by_addresses: PrefixList = PrefixList()
     missing: PrefixList = PrefixList()
+    #: The rule that keeps the first of them back.
+    kept_back_by: str = ""
     #: Of these: what an allowing rule names, too late; and the first rule that decides instead.
     shadowed: PrefixList = PrefixList()
     shadowed_by: str = ""

@@ -224,6 +224,7 @@ def _coverage(gate: _Gate, need: Need, families: tuple[Family, ...]) -> TagCover
         by=by,
         by_addresses=prefix_list(written) if by in ("addresses", "partly") else PrefixList(),
         missing=prefix_list(missing),
+        kept_back_by=gate.rule_for(missing) if missing else "",
         shadowed=prefix_list(shadowed),
         shadowed_by=gate.rule_for(shadowed) if shadowed else "",
         missing_is_new=bool(missing) and not (missing - need.added),
@@ -264,7 +265,8 @@ def _address(
 ) -> AddressCoverage:
     only = _alone(now.address)
     named = gate.named(now.host)
-    tags = [need for need in needs if need.tag and now.host in need.hosts]
+    itself = now.host == now.address
+    tags = [n for n in needs if n.tag and (now.host in n.hosts or (itself and n.addresses & only))]
     in_tag = any(need.addresses & only for need in tags)
     return AddressCoverage(
         host=now.host,

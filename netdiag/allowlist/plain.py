@@ -38,7 +38,7 @@ def read_list(lines: Sequence[str], tags: TagFile | None) -> Firewall:
     return Firewall(
         kind="list",
         words="a list of what is allowed",
-        layers=ordered(closing(entries, "not in the list")),
+        layers=ordered(closing(entries, "the end of the list")),
         rules=len(entries),
         unread=tuple(unread),
     )

@@ -240,7 +240,7 @@ class _Table:
         return Firewall(
             kind="table",
             words=what,
-            layers=ordered(closing(entries, "no rule fits")),
+            layers=ordered(closing(entries, "the end of the rules")),
             rules=self.rules,
             elsewhere=self.elsewhere,
             unread=tuple(self.unread),

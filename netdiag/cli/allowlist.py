@@ -56,7 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         help="look the endpoints up, and see whether their addresses get through (default: when there are any)",
     )
     add_timeout(group)
-    add_report_options(parser)
+    add_report_options(parser, ticket=True)
 
 
 def _add_needs(parser: Parser) -> None:
@@ -115,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _endpoints(args: argparse.Namespace) -> tuple[Target, ...]:
     """The targets on the command line and of profiles. Raises ``UsageError`` for the first that is none."""
+    if not args.targets and not args.profile:
+        return ()
     from netdiag.cli.targets import gather
 
     def refuse(problem: str) -> None:
@@ -164,7 +166,7 @@ def _listing(report: Report, format_: Format) -> str:
     for title, prefixes in lists:
         if prefixes.total > len(prefixes.prefixes):
             complain(f"{title}: only the first {len(prefixes.prefixes):,} of {prefixes.total:,} prefixes are listed")
-    if format_ != "text":
+    if format_ in ("json", "jsonl"):
         from netdiag.report import json
 
         found = list(dict.fromkeys(prefix for _, prefixes in lists for prefix in prefixes.prefixes))

@@ -86,6 +86,17 @@ def describe_firewall(firewall: AllowlistObservation) -> str:
     return f"{firewall.path}, {firewall.what}, {units.counted(firewall.rules, 'rule')}: {some(tuple(told), 3)}"
 
 
+def to_allow(report: Report) -> list[str]:
+    """What is missing in all firewalls, a prefix a line with its port and tag, for a note to their owners."""
+    return [
+        f"{prefix}  TCP {coverage.port}  {coverage.tag}"
+        for firewall in report.observations
+        if isinstance(firewall, AllowlistObservation)
+        for coverage in firewall.coverage
+        for prefix in coverage.missing.prefixes
+    ]
+
+
 def _firewall(page: Page, firewall: AllowlistObservation, needs: dict[tuple[str, int], TagNeed]) -> None:
     page.heading(f"Firewall {firewall.path}: {firewall.what}")
     other = f", {firewall.elsewhere:,} of them about other connections" if firewall.elsewhere else ""
@@ -138,10 +149,12 @@ def _coverage(page: Page, coverage: TagCoverage, need: TagNeed | None) -> None:
         total = units.counted(coverage.missing.total, "prefix", "prefixes")
         page.paragraph((f"To add, {total}{new}:", "bold"), first="    ")
         _list(page, coverage.missing)
+        if coverage.kept_back_by and not coverage.shadowed.total:
+            page.paragraph(f"kept back by: {coverage.kept_back_by}", first="    ", rest="      ")
     if coverage.shadowed.total:
         page.paragraph(
-            f"{units.counted(coverage.shadowed.total, 'prefix', 'prefixes')} of these a rule allows, after "
-            f"{coverage.shadowed_by}, which denies",
+            f"{units.counted(coverage.shadowed.total, 'prefix', 'prefixes')} of these allowed by a rule, but "
+            f"{coverage.shadowed_by} comes first",
             first="    ",
             rest="      ",
         )

@@ -101,10 +101,11 @@ def shadowed(seen: Seen) -> Iterator[Hit]:
     for firewall, coverage in _missing(seen):
         if _cause(firewall, coverage) == "shadowed":
             first = coverage.shadowed_by
+            named = few(coverage.missing.prefixes)
             fix = (
-                f"Take these addresses out of {first}: in Windows' firewall blocking goes first"
+                f"Take {named} out of {first}: in Windows' firewall blocking goes first"
                 if firewall.kind == "windows"
-                else f"Move the rule that allows them before {first}"
+                else f"Move the rule that allows {named} before {first}"
             )
             yield Hit(
                 summary=(
@@ -112,7 +113,7 @@ def shadowed(seen: Seen) -> Iterator[Hit]:
                     f"but {first} comes first and denies {_it(coverage)}"
                 ),
                 blame=blame(firewall),
-                remedy=f"{fix} ({few(coverage.missing.prefixes)})",
+                remedy=fix,
                 evidence=_evidence(seen, firewall),
                 culprit=culprit(firewall),
                 details=tuple(_details(firewall, coverage)),
@@ -201,21 +202,28 @@ def address_blocked(seen: Seen) -> Iterator[Hit]:
     path; where the address lies in the tag of another region, allow that tag.
     """
     for firewall in seen.of(AllowlistObservation):
+        blocked: dict[tuple[str, int], list[AddressCoverage]] = {}
         for each in firewall.addresses:
-            if each.allowed or _told(firewall, each):
-                continue
-            lies = f", which lies in {few(each.other_tags)}" if each.other_tags else ""
-            name = f"{each.host} ({each.address})" if each.host != each.address else each.address
+            if not each.allowed and not _told(firewall, each):
+                blocked.setdefault((each.host, each.port), []).append(each)
+        for (host, port), found in blocked.items():
+            addresses = [each.address for each in found]
+            tags = dict.fromkeys(tag for each in found for tag in each.other_tags)
+            itself = addresses == [host]
+            lies = f" (in {few(list(tags))})" if tags else ""
             yield Hit(
-                summary=f"{firewall.path} does not let {name} through on port {each.port}{lies}",
+                summary=(
+                    f"{firewall.path} does not let {host}{'' if itself else f' ({few(addresses)})'} through on port "
+                    f"{port}{lies}"
+                ),
                 blame=blame(firewall),
                 remedy=(
-                    f"Have the firewall's owner allow TCP port {each.port} to {each.host}"
-                    f"{f', or to {each.address}' if each.host != each.address else ''}"
+                    f"Have the firewall's owner allow TCP port {port} to {host}"
+                    f"{'' if itself else f', or to {few(addresses, _DETAILED)}'}"
                 ),
-                evidence=_evidence(seen, firewall, each.host),
+                evidence=_evidence(seen, firewall, host),
                 culprit=culprit(firewall),
-                details=(f"{each.rule} decides",) if each.rule else (),
+                details=tuple(f"{each.address}: decided by {each.rule}" for each in found[:_NAMED] if each.rule),
             )
 
 
@@ -373,7 +381,8 @@ def _details(firewall: AllowlistObservation, coverage: TagCoverage) -> Iterator[
     for each in firewall.addresses:
         if each.in_tag and each.port == coverage.port:
             state = "is let through" if each.allowed else "is not let through, so it fails now"
-            yield f"{each.host} has the address {each.address} now, which {state}"
+            now = "" if each.host == each.address else f" has the address {each.address} now, which"
+            yield f"{each.host}{now} {state}"
     if coverage.shadowed.total and coverage.shadowed != coverage.missing:
         late = counted(coverage.shadowed.total, "prefix", "prefixes")
         yield f"{late} of them are allowed by a rule, but {coverage.shadowed_by} comes first and denies them"

@@ -60,12 +60,13 @@ def _or_names(coverage: TagCoverage) -> str:
 
 def _nsg(firewall: AllowlistObservation, coverage: TagCoverage) -> str:
     name = firewall.what.removeprefix("network security group").strip() or "NSG"
-    rule = f"Allow{''.join(c for c in coverage.tag if c.isalnum())}{coverage.port}"
-    first = f" (a priority before that of {coverage.shadowed_by})" if coverage.shadowed_by else ""
+    rule = shlex.quote(f"Allow-{coverage.tag}-{coverage.port}")
+    before = f" below that of {coverage.kept_back_by}" if coverage.kept_back_by else ""
     return (
         f"az network nsg rule create --resource-group GROUP --nsg-name {shlex.quote(name)} --name {rule} "
-        f"--priority 200 --direction Outbound --access Allow --protocol Tcp "
-        f"--destination-address-prefixes {shlex.quote(coverage.tag)} --destination-port-ranges {coverage.port}{first}"
+        f"--priority PRIORITY --direction Outbound --access Allow --protocol Tcp "
+        f"--destination-address-prefixes {shlex.quote(coverage.tag)} --destination-port-ranges {coverage.port}, "
+        f"where PRIORITY is a free number{before}"
     )
 
 

@@ -241,11 +241,12 @@ class _Desk:
         )
 
     def tags_with(self, tag: str, addresses: Addresses) -> tuple[str, ...]:
-        """The tags of the same service that hold some of the addresses, those of regions first."""
+        """The tags of the same service that hold some of the addresses: those of regions, else the whole cloud's."""
         stem = tag.partition(".")[0].lower()
-        names = [each for key, each in self.file.tags.items() if key.partition(".")[0] == stem]
-        names.sort(key=lambda each: not each.region)
-        return tuple(each.name for each in names if each.addresses() & addresses)[:_TAGS]
+        of_service = (each for key, each in self.file.tags.items() if key.partition(".")[0] == stem)
+        holding = [each for each in of_service if each.addresses() & addresses]
+        chosen = [each.name for each in holding if each.region] or [each.name for each in holding]
+        return tuple(chosen[:_TAGS])
 
     def look_up(self) -> tuple[DnsObservation, ...]:
         """Every endpoint's name as an application on this machine would look it up, all at once."""

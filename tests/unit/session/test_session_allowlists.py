@@ -263,7 +263,7 @@ def test_addresses_that_dns_gives_now(desk):
 def test_an_address_outside_the_tag(desk):
     report = desk.check("\n".join(V4), hosts=[HOST], resolve=True, machine=machine(wu2=("13.86.219.210",)))
     assert desk.ids[0] == ("allowlist.address-blocked", "error")
-    assert "which lies in DataFactory.WestUS" in report.verdict.summary
+    assert "port 443 (in DataFactory.WestUS)" in report.verdict.summary
     report = desk.check("\n".join((*V4, "10.0.0.0/8")), hosts=[HOST], resolve=True, machine=machine(wu2=("10.1.2.3",)))
     assert desk.ids == [("allowlist.fixed-addresses", "info"), ("allowlist.outside-tag", "info")]
     assert "which is a private address and not in DataFactory.WestUS2" in desk.report.findings[1].summary

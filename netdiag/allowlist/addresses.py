@@ -23,6 +23,10 @@ BITS: dict[Family, int] = {4: 32, 6: 128}
 _ALL_V4 = ((0, 2**32 - 1),)
 _ALL_V6 = ((0, 2**128 - 1),)
 
+#: Every way to write a byte: a table is several times quicker than to look at each digit, and lets nothing else pass.
+_NUMBERS = {str(number): number for number in range(256)}
+#: The length of an IPv4 prefix as it is written -> the bits beyond it.
+_SPANS = {str(length): (1 << (32 - length)) - 1 for length in range(33)}
 _HEX = re.compile(r"[0-9A-Fa-f]{1,4}")
 #: One address can be written in 45 characters (RFC 4291 §2.2), two of them and a hyphen in a hundred.
 _MAX_TEXT = 120
@@ -66,6 +70,15 @@ def difference(ours: Intervals, theirs: Intervals) -> Intervals:
         if start <= high:
             out.append((start, high))
     return tuple(out)
+
+
+def parted(ours: Iterable[Interval], theirs: Intervals) -> tuple[list[Interval], list[Interval]]:
+    """Of any intervals, those that share something with a set, and those that share nothing with it."""
+    sharing: list[Interval] = []
+    apart: list[Interval] = []
+    for interval in ours:
+        (sharing if any(True for _ in _meeting(theirs, *interval)) else apart).append(interval)
+    return sharing, apart
 
 
 def _meeting(intervals: Intervals, low: int, high: int) -> Iterator[Interval]:
@@ -186,18 +199,11 @@ def parse_address(text: str) -> Address | None:
 
 def _v4_number(text: str) -> int | None:
     """Four decimal numbers. A leading zero would mean octal to some, so it means nothing here (RFC 6943 §3.1.1)."""
-    parts = text.split(".")
-    if len(parts) != 4 or not text.isascii():
+    try:
+        a, b, c, d = text.split(".")
+        return _NUMBERS[a] << 24 | _NUMBERS[b] << 16 | _NUMBERS[c] << 8 | _NUMBERS[d]
+    except (KeyError, ValueError):
         return None
-    number = 0
-    for part in parts:
-        if not part.isdigit() or len(part) > 3 or (part[0] == "0" and len(part) > 1):
-            return None
-        value = int(part)
-        if value > 255:
-            return None
-        number = number << 8 | value
-    return number
 
 
 def _v6_number(text: str) -> int | None:
@@ -229,15 +235,32 @@ def parse_prefix(text: str) -> Addresses | None:
     if address is None:
         return None
     family, number = address
-    bits = BITS[family]
-    if not slash:
-        return _interval(family, number, number)
-    size = prefix_length(length, family)
+    size = prefix_length(length, family) if slash else BITS[family]
     if size is None:
         return None
-    span = (1 << (bits - size)) - 1
+    span = (1 << (BITS[family] - size)) - 1
     first = number & ~span
     return _interval(family, first, first | span)
+
+
+def parse_prefixes(texts: Iterable[str]) -> Addresses:
+    """All of many prefixes together, without what is none: as ``parse_prefix``, some times quicker for IPv4."""
+    v4: list[Interval] = []
+    others: list[Addresses] = []
+    for text in texts:
+        base, _, length = text.partition("/")
+        try:
+            span = _SPANS[length]
+            a, b, c, d = base.split(".")
+            number = _NUMBERS[a] << 24 | _NUMBERS[b] << 16 | _NUMBERS[c] << 8 | _NUMBERS[d]
+        except (KeyError, ValueError):
+            found = parse_prefix(text)
+            if found is not None:
+                others.append(found)
+        else:
+            first = number & ~span
+            v4.append((first, first | span))
+    return union((Addresses(v4=merged(v4)), *others))
 
 
 def prefix_length(text: str, family: Family) -> int | None:
@@ -245,8 +268,9 @@ def prefix_length(text: str, family: Family) -> int | None:
 
     0.0.0.0 and 255.255.255.255 are both; they are taken for netmasks.
     """
-    if text.isdigit() and text.isascii() and len(text) <= 3:
-        return int(text) if int(text) <= BITS[family] else None
+    length = _NUMBERS.get(text)
+    if length is not None:
+        return length if length <= BITS[family] else None
     mask = _v4_number(text) if family == 4 else None
     if mask is None:
         return None

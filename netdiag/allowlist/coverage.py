@@ -6,7 +6,7 @@ that is told; nothing is judged by what was not understood.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -16,8 +16,11 @@ from netdiag.allowlist.addresses import (
     NOTHING,
     Addresses,
     Family,
+    Interval,
     everything,
+    merged,
     parse_prefix,
+    parted,
     union,
 )
 from netdiag.allowlist.entries import Decisions, Entry, Firewall, Layer, conditions, decide, name_decided
@@ -71,6 +74,9 @@ class _Gate:
     #: What would be let through without the rules that name addresses; and without those that name tags, either.
     followed: Addresses
     open: Addresses
+    #: The rules that allow addresses because they are written in them, and those that allow a service tag.
+    written: tuple[Entry, ...]
+    tagged: tuple[Entry, ...]
 
     @property
     def denied(self) -> Addresses:
@@ -83,9 +89,12 @@ class _Gate:
 
     def rule_for(self, addresses: Addresses) -> str:
         """Where the rule stands that decides about them: the first that denies in any layer, else one that allows."""
-        found = [entry for each in self.decided for entry, part in each.by if part & addresses]
-        denying = [entry for entry in found if entry.action == "deny"]
-        return next((entry.place for entry in [*denying, *found]), "")
+        for action in ("deny", "allow"):
+            for each in self.decided:
+                for entry, part in each.by:
+                    if entry.action == action and part & addresses:
+                        return entry.place
+        return ""
 
     def named(self, host: str) -> bool:
         """A rule by name lets the host through."""
@@ -100,15 +109,19 @@ class _Gate:
 
 def _gate(layers: tuple[Layer, ...]) -> _Gate:
     decided = tuple(map(decide, layers))
+    allowing = [entry for layer in layers for entry in layer if entry.action == "allow"]
+    tagged = tuple(entry for entry in allowing if entry.tag and entry.tag not in _NETWORKS)
+    written = tuple(entry for entry in allowing if entry.to and not entry.tag and not is_open(entry))
     allowed = _passing(decided)
-    followed = opened = allowed
-    if any(_written(entry) for layer in layers for entry in layer):
-        followed = _passing(decide(tuple(e for e in layer if not _written(e))) for layer in layers)
-    if any(_tagged(entry) for layer in layers for entry in layer):
-        opened = _passing(decide(tuple(e for e in layer if not _written(e) and not _tagged(e))) for layer in layers)
-    else:
-        opened = followed
-    return _Gate(layers, decided, allowed, followed, opened)
+    followed = _without(layers, written) if written else allowed
+    opened = _without(layers, (*written, *tagged)) if tagged else followed
+    return _Gate(layers, decided, allowed, followed, opened, written, tagged)
+
+
+def _without(layers: tuple[Layer, ...], rules: Iterable[Entry]) -> Addresses:
+    """What would be let through without these rules."""
+    left_out = set(map(id, rules))
+    return _passing(decide(tuple(entry for entry in layer if id(entry) not in left_out)) for layer in layers)
 
 
 def _passing(decided: Iterable[Decisions]) -> Addresses:
@@ -117,16 +130,6 @@ def _passing(decided: Iterable[Decisions]) -> Addresses:
     for each in decided:
         found = found & each.of("allow")
     return found
-
-
-def _written(entry: Entry) -> bool:
-    """It allows addresses because they are written in it."""
-    return entry.action == "allow" and not entry.tag and not is_open(entry)
-
-
-def _tagged(entry: Entry) -> bool:
-    """It allows a service tag."""
-    return entry.action == "allow" and bool(entry.tag) and entry.tag not in _NETWORKS
 
 
 def is_open(entry: Entry) -> bool:
@@ -163,7 +166,9 @@ def compare(
     coverage = tuple(_coverage(by_port[need.port], need, families) for need in needs)
     entries = [entry for gate in by_port.values() for layer in gate.layers for entry in layer]
     wanted = union(need.addresses for need in needs)
-    assumed = tuple(dict.fromkeys(conditions(entry for entry in entries if entry.to & wanted or entry.names)))
+    assumed = tuple(
+        dict.fromkeys(conditions(entry for entry in entries if entry.only and (entry.to & wanted or entry.names)))
+    )
     allowing = [entry for entry in entries if entry.action == "allow"]
     used = union((wanted, *(_alone(each.address) for each in now)))
     stale = _stale(by_port.values(), used, known, gone)
@@ -206,7 +211,7 @@ def _coverage(gate: _Gate, need: Need, families: tuple[Family, ...]) -> TagCover
     wanted = union(need.addresses.only(family) for family in judged)
     missing = NOTHING if by_name else wanted - gate.allowed
     written = (wanted & gate.allowed) - gate.followed
-    shadowed = union(entry.to for entry in gate.allowing() if _written(entry) or _tagged(entry)) & missing
+    shadowed = union(entry.to for entry in (*gate.written, *gate.tagged)) & missing if missing else NOTHING
     by: AllowedBy
     if not need.tag:
         by = "open" if gate.unrestricted else "names" if by_name else "not-known"
@@ -241,7 +246,7 @@ def _judged(gate: _Gate, need: Need) -> tuple[Family, ...]:
     """
     needed = tuple(family for family in FAMILIES if need.addresses.of(family))
     told = tuple(f for f in needed if ((gate.denied | gate.allowed) & need.addresses).of(f))
-    named = {f for f in told for entry in gate.allowing() if _written(entry) and entry.to.of(f)}
+    named = {family for family in told if any(entry.to.of(family) for entry in gate.written)}
     speaking = tuple(f for f in told if f in named or (gate.allowed & need.addresses).of(f))
     return speaking or told[:1] or needed[:1]
 
@@ -251,7 +256,7 @@ def _siblings(gate: _Gate, tag: str) -> tuple[str, ...]:
     stem = next((s.tag.lower() for s in SERVICES if tag.lower().startswith(s.tag.lower())), None)
     if stem is None:
         return ()
-    found = (entry.tag for entry in gate.allowing() if _tagged(entry) and entry.tag.lower().startswith(stem))
+    found = (entry.tag for entry in gate.tagged if entry.tag.lower().startswith(stem))
     return _some(name for name in found if name.lower() != tag.lower())
 
 
@@ -286,17 +291,18 @@ def _stale(
 
     A range of which a part is used, or is in some tag, was meant for that, and is not looked at any closer.
     """
-    ranges = dict.fromkeys(
-        Addresses(v4=(part,)) if family == 4 else Addresses(v6=(part,))
-        for gate in gates
-        for entry in gate.allowing()
-        if _written(entry)
-        for family in FAMILIES
-        for part in entry.to.of(family)
-    )
-    if not ranges or not (gone or known):
-        return NOTHING
+    entries = {id(entry): entry for gate in gates for entry in gate.written}.values()
+    unused: dict[Family, list[Interval]] = {}
+    for family in FAMILIES:
+        ranges = {part for entry in entries for part in entry.to.of(family)}
+        unused[family] = parted(ranges, (used | VIRTUAL_NETWORK).of(family))[1]
     if gone:
-        return union(each for each in ranges if each & gone and not each & used)
-    others = union((used, VIRTUAL_NETWORK, known() if known else NOTHING))
-    return union(each for each in ranges if not each & others)
+        return _both({family: parted(unused[family], gone.of(family))[0] for family in FAMILIES})
+    if known is None or not any(unused.values()):
+        return NOTHING
+    tagged = known()
+    return _both({family: parted(unused[family], tagged.of(family))[1] for family in FAMILIES})
+
+
+def _both(intervals: Mapping[Family, Iterable[Interval]]) -> Addresses:
+    return Addresses(merged(intervals[4]), merged(intervals[6]))

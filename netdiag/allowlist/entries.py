@@ -21,7 +21,6 @@ from netdiag.allowlist.addresses import (
     Family,
     Intervals,
     everything,
-    intersection,
     merged,
     union,
 )
@@ -91,7 +90,7 @@ def ordered(entries: Sequence[Entry]) -> Callable[[int], tuple[Layer, ...]]:
 
 def has_port(ports: Intervals, port: int) -> bool:
     """Whether a set of ports holds one."""
-    return bool(intersection(ports, ((port, port),)))
+    return any(low <= port <= high for low, high in ports)
 
 
 def closing(entries: Iterable[Entry], place: str, action: Action = "deny") -> list[Entry]:
@@ -148,7 +147,7 @@ def _first_fit(sets: Sequence[Intervals]) -> dict[int, Intervals]:
             heapq.heappop(active)
         if active:
             found.setdefault(active[0][0], []).append((here, after - 1))
-    return {n: merged(intervals) for n, intervals in found.items()}
+    return {n: tuple(parts) if len(parts) == 1 else merged(parts) for n, parts in found.items()}
 
 
 def is_name(text: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from netdiag.allowlist.addresses import Addresses, parse_prefix, union
+from netdiag.allowlist.addresses import Addresses, parse_prefix, parse_prefixes
 from netdiag.allowlist.reading import read_text, shown
 from netdiag.model import UsageError
 
@@ -56,7 +56,7 @@ class Tag:
 
     def addresses(self) -> Addresses:
         """What it covers, without the prefixes that cannot be read."""
-        return union(found for found in map(parse_prefix, self.prefixes) if found)
+        return parse_prefixes(self.prefixes)
 
     def unreadable(self) -> tuple[str, ...]:
         """Prefixes that are none."""
@@ -100,8 +100,7 @@ class TagFile:
 
     def everything(self) -> Addresses:
         """What any tag covers."""
-        distinct = {text for tag in self.tags.values() for text in tag.prefixes}
-        return union(found for found in map(parse_prefix, distinct) if found)
+        return parse_prefixes({text for tag in self.tags.values() for text in tag.prefixes})
 
     def like(self, name: str) -> tuple[str, ...]:
         """Names that ``name`` may be a slip for."""

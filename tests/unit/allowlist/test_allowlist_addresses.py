@@ -19,6 +19,8 @@ from netdiag.allowlist.addresses import (
     parse_address,
     parse_destination,
     parse_prefix,
+    parse_prefixes,
+    parted,
     prefix_length,
     union,
 )
@@ -123,6 +125,15 @@ def test_intervals_stay_sorted_apart_and_complete(intervals, data):
         assert all(high + 1 < low for (_, high), (low, _) in pairwise(found))
 
 
+@given(two_sets())
+def test_ranges_are_parted_by_what_they_share(case):
+    family, _, ours, theirs = case
+    ranges = [(int(net.network_address), int(net.broadcast_address)) for net in ours]
+    sharing, apart = parted(ranges, as_set(theirs).of(family))
+    assert sharing == [r for r, net in zip(ranges, ours, strict=True) if any(net.overlaps(other) for other in theirs)]
+    assert sorted(sharing + apart) == sorted(ranges)
+
+
 @given(st.ip_addresses())
 def test_addresses_are_read_and_written_as_ipaddress_does(address):
     family, number = parse_address(str(address))
@@ -153,6 +164,14 @@ def test_what_is_read_as_a_prefix_is_one_for_ipaddress_too(text):
     elif found is not None:  # only wildcard masks go beyond what ipaddress takes
         assert "/" in text
         assert "." in text.partition("/")[2]
+
+
+@given(st.lists(st.ip_addresses().map(str) | st.text(alphabet="0123456789./:", max_size=12), max_size=6), st.data())
+def test_many_prefixes_are_read_as_each_of_them(texts, data):
+    texts = [
+        f"{text}{data.draw(st.sampled_from(['', '/', '/0', '/24', '/32', '/33', '/255.0.0.0']))}" for text in texts
+    ]
+    assert parse_prefixes(texts) == union(found for found in map(parse_prefix, texts) if found)
 
 
 @pytest.mark.parametrize(

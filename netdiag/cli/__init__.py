@@ -58,6 +58,15 @@ class Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+class _Commands(argparse.HelpFormatter):
+    """Help with the commands in one column: argparse itself forgets that they are indented once more."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Make room for the longest command."""
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, max(map(len, COMMANDS)) + 2 * self._indent_increment)
+
+
 def complain(message: str, *, prog: str = "netdiag", hint: str = "") -> None:
     """One line on stderr, whatever ``message`` holds."""
     from netdiag.report.escape import escape, to_ascii
@@ -150,6 +159,7 @@ def _parser(arguments: Sequence[str]) -> tuple[Parser, str]:
         prog="netdiag",
         description="Why can this machine not reach that endpoint, who is to blame, and what must they change?",
         epilog="exit status: 0 healthy, 1 findings, 2 usage or internal error, 3 inconclusive",
+        formatter_class=_Commands,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"netdiag {__version__}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from netdiag.allowlist.addresses import EVERYTHING, Addresses
+from netdiag.allowlist.addresses import EVERYTHING, Addresses, union
 from netdiag.allowlist.entries import Firewall, conditions, decide
 from netdiag.allowlist.formats import read_rules
 from netdiag.allowlist.source import Asked
@@ -26,14 +26,20 @@ def tags(folder: Path) -> TagFile:
     return read_tags(write_tags(folder / "tags.json"))
 
 
+def allowed(firewall: Firewall, port: int = 443) -> Addresses:
+    """What gets through."""
+    found = EVERYTHING
+    for layer in firewall.layers(port):
+        found = found & decide(layer).of("allow")
+    return found
+
+
 def through(firewall: Firewall, port: int = 443, *, told: bool = True) -> list[str]:
     """The prefixes that get through; with ``told`` False, those that nothing is said about."""
-    allowed, said = EVERYTHING, Addresses()
-    for layer in firewall.layers(port):
-        decided = decide(layer)
-        allowed = allowed & decided.of("allow")
-        said = said | decided.of("allow") | decided.of("deny")
-    return list((allowed if told else EVERYTHING - said).prefixes())
+    if told:
+        return list(allowed(firewall, port).prefixes())
+    decided = [decide(layer) for layer in firewall.layers(port)]
+    return list((EVERYTHING - union(each.of(what) for each in decided for what in ("allow", "deny"))).prefixes())
 
 
 def unread(firewall: Firewall) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ RULESETS = 40
 NET, SIZE = "198.51.100.", 64
 
 SCRIPT = """
-import json, select, socket, subprocess, sys
+import errno, json, select, socket, subprocess, sys
 
 for command in ("link set lo up", "link add v0 type veth peer name v1", "link set v1 up", "link set v0 up",
                 "addr add 192.0.2.1/24 dev v0", "route add default dev v0"):
@@ -36,7 +36,8 @@ for ruleset in json.load(sys.stdin):
     for number, each in enumerate(tried):
         each.setblocking(False)
         each.connect_ex((f"198.51.100.{number}", 443))
-    refused = set(select.select([], tried, [], 0.05)[1])  # a reset comes before connect() has returned
+    ended = select.select([], tried, [], 0.05)[1]  # a reset comes before connect() has returned
+    refused = {each for each in ended if each.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED}
     results.append((listed, [each not in refused for each in tried]))
     for each in tried:
         each.close()

@@ -45,8 +45,8 @@ _PASSING = words.word_set(
 )
 #: Options that restrict nothing that matters here -> how many words follow.
 _IGNORED = {
-    **dict.fromkeys(("-m", "--match", "--comment", "-c", "--set-counters"), 1),
-    **dict.fromkeys(("--syn", "-4", "-6", "--ipv4", "--ipv6", "-w", "--wait", "-v", "-n"), 0),
+    **dict.fromkeys(("-m", "--match", "--comment", "--set-counters", "--ctdir"), 1),
+    **dict.fromkeys(("-4", "-6", "--ipv4", "--ipv6", "-w", "--wait", "-v", "-n"), 0),
 }
 #: Options that make a rule depend on what netdiag cannot test -> how many words follow.
 _CONDITIONS = {
@@ -59,7 +59,7 @@ _CONDITIONS = {
             "--dscp-class --tos --ttl-eq --ttl-lt --ttl-gt --hl-eq --physdev-in --physdev-out --src-type --length "
             "--connbytes --connbytes-dir --connbytes-mode --quota --mss --src-cc --dst-cc --source-country "
             "--destination-country --string --algo --helper --cpu --pkt-type --realm --u32 --bytecode "
-            "--hex-string --from --to --rttl --rsource"
+            "--hex-string --from --to --rttl --rsource --ctstatus --ctexpire --ctproto --dir --pol --mode-ipsec"
         ),
         1,
     ),
@@ -417,8 +417,10 @@ def _option(rule: _Rule, option: str, negated: bool, rest: Iterator[str], readin
         rule.set_of(value(), value(), negated, reading.sets)
     elif option == "--dst-type":  # to this machine, to all, to a group: never to a server elsewhere
         rule.other |= value() in ("LOCAL", "BROADCAST", "MULTICAST", "ANYCAST") and not negated
+    elif option == "--syn":
+        rule.other |= negated
     elif option == "--tcp-flags":
-        rule.other |= [value(), value()][1] not in ("SYN", "NONE") and not negated
+        rule.other |= _fits_syn(value(), value()) == negated
     elif option in ("--icmp-type", "--icmpv6-type"):
         rule.other = True
         value()
@@ -430,6 +432,12 @@ def _option(rule: _Rule, option: str, negated: bool, rest: Iterator[str], readin
     else:
         return False
     return True
+
+
+def _fits_syn(mask: str, flags: str) -> bool:
+    """Whether what opens a connection, the flag SYN alone, fits: of the flags in the mask exactly these are set."""
+    looked_at = set(mask.upper().split(","))
+    return ({"SYN"} if looked_at & {"SYN", "ALL"} else {"NONE"}) == set(flags.upper().split(","))
 
 
 def _skip(rest: Iterator[str], count: int) -> list[str]:
@@ -489,6 +497,8 @@ def _listed_rule(parts: list[str], heads: Sequence[str], reading: _Reading, fami
     return rule
 
 
+#: SYN in the flags of TCP (RFC 9293 §3.1).
+_SYN = 0x02
 #: What the last column says -> the option that was given.
 _EXTRAS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), option)
@@ -503,7 +513,7 @@ _EXTRAS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(!? ?)match-set (\S+ \S+)", "--match-set"),
         (r"ADDRTYPE match dst-type (!? ?)(\S+)", "--dst-type"),
         (r"(\[)(goto)\]", "goto"),
-        (r"(tcp) flags:(\S+)", "flags"),
+        (r"(?:tcp )?flags:(!?)(\S+)", "flags"),
         (r"(reject)-with (\S+)", ""),
         (r"(LOG|NFLOG) (.*)", ""),
         (r"(tcp|udp|/\*|\*/)()(?=\s|$)", ""),
@@ -524,7 +534,12 @@ def _extra(rule: _Rule, text: str, reading: _Reading) -> None:
         if option == "goto":
             rule.goes = True
         elif option == "flags":
-            rule.other |= not match[2].upper().endswith(("/0X02", "/SYN"))
+            mask, _, flags = match[2].partition("/")
+            try:
+                fits = int(mask, 16) & _SYN == int(flags, 16)
+            except ValueError:  # listed without -n: by their names
+                fits = _fits_syn(mask, flags)
+            rule.other |= fits == bool(match[1])
         elif option:
             target, rule.target = rule.target, ""
             _option(rule, option, "!" in match[1], iter(match[2].split()), reading)

@@ -19,6 +19,7 @@ from netdiag.allowlist.addresses import (
     Addresses,
     Intervals,
     difference,
+    intersection,
     union,
 )
 from netdiag.allowlist.chains import Chain, Link, Verdict, flattened, reached
@@ -33,6 +34,15 @@ _VERDICTS: dict[str, Verdict] = {
 #: Tokens of one file; a large ruleset has some hundred thousand.
 _MAX_TOKENS = 3_000_000
 
+#: What begins a block in a table.
+_IN_TABLES = words.word_set("chain set map counter quota limit ct flowtable secmark synproxy")
+#: A packet that is passed on meets the chains of these hooks, too, and so does one that this machine sends. Of the
+#: hooks beside the main one only chains that filter are judged.
+_BESIDE = {"forward": ("prerouting", "postrouting"), "output": ("postrouting",)}
+#: A part of an expression over TCP flags: ``& (fin | syn | rst | ack) != syn``, ``syn / fin,syn,rst,ack``.
+_FLAG = r"[()]*(?:fin|syn|rst|psh|ack|urg|ecn|cwr|0x[0-9a-f]+)[()]*"
+_FLAGS = re.compile(rf"[()&|=!/,]+|{_FLAG}(?:\|{_FLAG})*")
+
 Tokens = list[str]
 
 
@@ -46,6 +56,8 @@ class _Table:
     #: Base chains by hook, with the place of each in the file.
     hooks: list[tuple[str, str]] = field(default_factory=list)
     sets: dict[str, list[Tokens]] = field(default_factory=dict)
+    #: Its chains are not hooked (flags dormant).
+    dormant: bool = False
 
 
 class _StrangeError(Exception):
@@ -76,11 +88,13 @@ def read_nft(text: str, asked: Asked, what: str) -> Firewall:
 
 def _chosen(table: _Table, hook: str, asked: Asked) -> Iterator[Chain]:
     """The base chains of a table that are judged."""
-    if table.family not in _FAMILIES:
+    if table.family not in _FAMILIES or table.dormant:
         return
     for at, name in table.hooks:
-        if name == asked.chain or (at == hook and not asked.chain):
-            yield table.chains[name]
+        chain = table.chains[name]
+        beside = at in _BESIDE[hook] and chain.filters
+        if name == asked.chain or (not asked.chain and (at == hook or beside)):
+            yield chain
     if asked.chain and asked.chain in table.chains and all(name != asked.chain for _, name in table.hooks):
         yield table.chains[asked.chain]
 
@@ -94,6 +108,8 @@ def _hook(reader: _Reader, asked: Asked) -> tuple[str, str]:
     hook = "forward" if "forward" in filtering else "output"
     if asked.chain and not any(asked.chain in table.chains for table in tables):
         reader.remarks[f"there is no chain {asked.chain} in it"] = None
+    if any(table.family not in _FAMILIES and any(c.filters for c in table.chains.values()) for table in tables):
+        reader.remarks["tables of the families bridge, arp and netdev are not judged"] = None
     if {"forward", "output"} <= filtering and not asked.chain:
         reader.remarks["chains of the hook output filter too, what this machine itself sends (--chain judges one)"] = (
             None
@@ -145,7 +161,7 @@ class _Reader:
             if len(self._tokens) > _MAX_TOKENS:
                 self.unread.append(Unread(place=f"line {line}", text="", why="the rest is too long to be read"))
                 break
-        while (start := self._statement()) is not None:
+        while (start := self._statement(frozenset(("table",)))) is not None:
             head, number = start
             if head[0] == "table" and self._opens():
                 self._table(head[1:])
@@ -158,8 +174,11 @@ class _Reader:
     def _note(self, tokens: Tokens, number: int, why: str) -> None:
         self.unread.append(Unread(place=f"line {number}", text=" ".join(tokens), why=why))
 
-    def _statement(self) -> tuple[Tokens, int] | None:
-        """The words up to the end of a statement, or to a block; None at the end of the file or of a block."""
+    def _statement(self, blocks: frozenset[str] = frozenset()) -> tuple[Tokens, int] | None:
+        """The words up to the end of a statement, or to a block; None at the end of the file or of a block.
+
+        ``blocks``: the words that begin a block where this statement stands. Any other brace belongs to a set.
+        """
         while self._at < len(self._tokens) and self._tokens[self._at][0] in ("\n", ";"):
             self._at += 1
         if self._at >= len(self._tokens) or self._tokens[self._at][0] == "}":
@@ -171,8 +190,7 @@ class _Reader:
             word = self._tokens[self._at][0]
             if word in ("\n", ";", "}") or (word == "{" and not found):
                 break
-            if word == "{" and found[0] in ("table", "chain", "set", "map", "counter", "quota", "limit", "ct",
-                                             "flowtable", "secmark", "synproxy") and "vmap" not in found:  # fmt: skip
+            if word == "{" and found[0] in blocks:
                 break
             if word == "{":
                 found += self._braces()
@@ -212,9 +230,10 @@ class _Reader:
         table = _Table(family, head[-1] if head else "")
         self.tables.append(table)
         self._at += 1  # the brace
-        while (start := self._statement()) is not None:
+        while (start := self._statement(_IN_TABLES)) is not None:
             words_, number = start
             if not self._opens():
+                table.dormant |= words_[0] == "flags" and "dormant" in words_
                 if words_[0] not in ("comment", "flags"):
                     self._note(words_, number, "a line that is not known in a table")
             elif words_[0] == "chain":
@@ -301,7 +320,7 @@ def _ports(texts: Sequence[str]) -> Intervals:
 
 #: Statements that change nothing about whether a packet passes -> the words that they may be followed by.
 _TRAILING = {
-    "counter": ("packets", "bytes"),
+    "counter": ("packets", "bytes", "name"),
     "log": ("prefix", "level", "group", "snaplen", "queue-threshold", "flags"),
     "comment": (),
     "notrack": (),
@@ -352,7 +371,7 @@ class _Rule:
         found: list[Link] = []
         to, own = self._to, self._ports
         for addresses, ports, verdict in self._map:
-            self._to, self._ports = to & addresses, own if ports == ALL_PORTS else ports
+            self._to, self._ports = to & addresses, intersection(own, ports)
             found += self._links(_VERDICTS[verdict[0]], verdict[1].strip('"') if len(verdict) > 1 else "")
         return found
 
@@ -379,12 +398,9 @@ class _Rule:
         elif word == "ct" and rest:
             self._conntrack(rest)
         elif word == "limit":
-            self._only.append(f"at a limited rate ({' '.join(_until_verdict(rest))[:40]})")
+            self._only.append(f"at a limited rate ({_rate(rest)})")
         elif word == "fib":
-            said = _until_verdict(rest)
-            if not {"local", "broadcast", "multicast"} & set(said):
-                raise _StrangeError(f"fib {' '.join(said)[:40]}")
-            self._other = True
+            self._fib(rest)
         else:
             raise _StrangeError(repr(f"{word} {' '.join(rest[:3])}"[:60].strip()))
 
@@ -426,8 +442,10 @@ class _Rule:
             self._map += [(EVERYTHING, _ports([key]), to) for key, to in _verdicts(_braced(rest))]
             return
         if name == "flags":
-            said = _until_verdict(rest)
-            self._other |= said[-1:] not in (["syn"],)
+            self._flags(rest)
+            return
+        if name == "option" and "set" in rest:  # it changes an option of the packet
+            rest[:] = ["continue"]
             return
         if rest[:1] == ["."]:
             self._joined([f"tcp {name}"], rest)
@@ -441,6 +459,42 @@ class _Rule:
                 self._only.append("from other ports than the system chooses")
         else:
             raise _StrangeError(f"tcp {name}")
+
+    def _fib(self, rest: Tokens) -> None:
+        """Where the routes lead: a server elsewhere is none of the types local, broadcast, multicast."""
+        if "oif" in rest and "missing" in rest[rest.index("oif") :][:2]:  # no route back: a reverse path filter
+            del rest[: rest.index("missing") + 1]
+            self._only.append("without a route back")
+            return
+        while rest and rest[0] != "type":
+            if rest.pop(0) not in ("daddr", ".", "iif", "oif", "mark"):
+                raise _StrangeError("fib")
+        del rest[:1]
+        negated, members = self._operand(rest)
+        near = {word for member in members for word in member} <= {"local", "broadcast", "multicast", "anycast"}
+        if not near:
+            raise _StrangeError("fib")
+        self._other |= not negated
+
+    def _flags(self, rest: Tokens) -> None:
+        """What opens a connection has the flag SYN and no other."""
+        if rest[:1] == ["{"]:
+            self._other |= ["syn"] not in list(_members(_braced(rest)))
+            return
+        said: Tokens = []
+        while rest and _FLAGS.fullmatch(rest[0]):
+            said.append(rest.pop(0))
+        plain = [word.strip("()") for word in said]
+        if not said or plain.count("/") > 1:
+            raise _StrangeError("tcp flags")
+        if "/" in plain:  # value / mask
+            value, mask = "".join(plain[: plain.index("/")]), plain[plain.index("/") + 1 :]
+            fits = value.lstrip("=!") == "syn" and "syn" in mask
+        elif "&" in plain:  # mask, then the value
+            fits = plain[-1] == "syn"
+        else:  # any of these flags
+            fits = "syn" in plain
+        self._other |= fits == bool({"!=", "!"} & set(plain))
 
     def _joined(self, fields: list[str], rest: Tokens) -> None:
         """Several fields at once: ``ip daddr . tcp dport { 192.0.2.1 . 443 }``."""
@@ -558,9 +612,12 @@ def _verdicts(tokens: Tokens) -> Iterator[tuple[str, Tokens]]:
         yield member[0], verdict
 
 
-def _until_verdict(rest: Tokens) -> Tokens:
-    """The words before the verdict, or before a counter or comment, taken out of ``rest``."""
+def _rate(rest: Tokens) -> str:
+    """The words of a limit, taken out of ``rest``: ``rate over 10 mbytes/second burst 5 packets``."""
     found: Tokens = []
-    while rest and rest[0] not in _VERDICTS and rest[0] not in _TRAILING and rest[0] != "continue":
+    while rest and (rest[0] in ("rate", "over", "burst", "packets", "bytes", "name") or rest[0][:1].isdigit()
+                    or re.fullmatch(r"[km]?bytes(?:/\w+)?", rest[0])):  # fmt: skip
         found.append(rest.pop(0))
-    return found
+    if not found:
+        raise _StrangeError("a limit")
+    return " ".join(found)[:40]

@@ -260,6 +260,23 @@ def test_every_base_chain_has_to_let_it_pass(tmp_path):
         ("ct state vmap { new : accept, established : drop }", ["0.0.0.0/0", "::/0"]),
         ("meta nfproto ipv4 accept", ["0.0.0.0/0"]),
         ("fib daddr type local accept", []),
+        ("fib daddr type != local ip daddr 10.0.0.0/8 accept", ["10.0.0.0/8"]),
+        ("fib saddr . mark . iif oif missing drop", []),
+        ("tcp flags syn tcp option maxseg size set rt mtu", []),
+        ("ct state { established, related } accept", []),
+        ("ct state { new, established } ip daddr 10.0.0.0/8 accept", ["10.0.0.0/8"]),
+        ("ct state != new accept", []),
+        ("limit rate 5/second burst 5 packets ip daddr 10.0.0.0/8 accept", ["10.0.0.0/8"]),
+        ("limit rate over 10 mbytes/second tcp dport 80 accept", []),
+        ("tcp flags syn / fin,syn,rst,ack ip daddr 10.0.0.0/8 accept", ["10.0.0.0/8"]),
+        ("tcp flags & (fin | syn | rst | ack) == syn ip daddr 10.0.0.0/8 accept", ["10.0.0.0/8"]),
+        ("tcp flags & (fin | syn | rst | ack) != syn accept", []),
+        ("tcp flags != syn accept", []),
+        ("tcp flags ! syn accept", []),
+        ("tcp flags { fin, rst } accept", []),
+        ("tcp flags fin,psh,urg / fin,psh,urg accept", []),
+        ('counter name "x" tcp dport { 80, 443 } tcp dport vmap { 443 : accept, 80 : drop }', ["0.0.0.0/0", "::/0"]),
+        ("tcp dport 80 tcp dport vmap { 443 : accept }", []),
         ("oifname lo accept", []),
         ('oifname "eth0" meta mark set 0x1 accept', ["0.0.0.0/0", "::/0"]),
         ("log prefix \"x\" level warn", []),
@@ -291,6 +308,81 @@ def test_statements_that_are_unknown(tmp_path, rule, may):
     firewall = read(tmp_path, text)
     assert through(firewall) == []
     assert unread(firewall)[0] == ("line 4", may)
+
+
+def test_hooks_beside_the_main_one_tables_that_sleep_and_other_families(tmp_path):
+    chain = " chain {} {{\n type filter hook {} priority 0; policy {};\n {}\n}}\n"
+    text = (
+        "table inet a {\n"
+        + chain.format("f", "forward", "drop", "ip daddr 20.42.132.0/23 accept")
+        + chain.format("p", "prerouting", "accept", "ip daddr 20.42.133.0/24 drop")
+        + chain.format("q", "postrouting", "accept", "")
+        + "}\ntable inet b {\n flags dormant\n"
+        + chain.format("g", "forward", "drop", "")
+        + "}\ntable bridge c {\n"
+        + chain.format("h", "forward", "drop", "")
+        + "}\n"
+    )
+    firewall = read(tmp_path, text)
+    assert firewall.words == "nftables, chain inet a f, inet a p"
+    assert through(firewall) == ["20.42.132.0/24"]
+    assert firewall.remarks == ("tables of the families bridge, arp and netdev are not judged",)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("-p tcp ! --syn -m state --state NEW -j DROP", ["0.0.0.0/0"]),
+        ("-p tcp --syn -j DROP", []),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", []),
+        ("-p tcp -m tcp --tcp-flags FIN,SYN,RST,PSH,ACK,URG NONE -j DROP", ["0.0.0.0/0"]),
+        ("-p tcp -m tcp --tcp-flags FIN,RST NONE -j DROP", []),
+        ("-p tcp -m tcp --tcp-flags SYN,FIN SYN,FIN -j DROP", ["0.0.0.0/0"]),
+        ("-p tcp -m tcp ! --tcp-flags FIN,SYN,RST,ACK SYN -j DROP", ["0.0.0.0/0"]),
+        ("-p tcp --tcp-flags ALL ALL -j DROP", ["0.0.0.0/0"]),
+        ("-m conntrack ! --ctstate NEW -j DROP", ["0.0.0.0/0"]),
+        ("-m conntrack --ctstate NEW --ctdir ORIGINAL -j DROP", []),
+        ("! -p udp -j DROP", []),
+        ("! -p tcp -j DROP", ["0.0.0.0/0"]),
+        ("-p tcp ! --dport 443 -j DROP", ["0.0.0.0/0"]),
+        ("! -d 0.0.0.0/1 -j DROP", ["0.0.0.0/1"]),
+        ("-m addrtype --dst-type LOCAL -j DROP", ["0.0.0.0/0"]),
+        ("-o lo -j DROP", ["0.0.0.0/0"]),
+        ("! -o lo -j DROP", []),
+        ("-p tcp -m multiport ! --dports 80,443 -j DROP", ["0.0.0.0/0"]),
+        ("-d 0.0.0.0/1 -j LOG", ["0.0.0.0/0"]),
+    ],
+)
+def test_options_of_iptables(tmp_path, rule, expected):
+    text = f"{HEAD}:FORWARD ACCEPT [0:0]\n-A FORWARD {rule}\nCOMMIT\n"
+    firewall = read(tmp_path, text)
+    assert through(firewall) == expected
+    assert unread(firewall) == []
+
+
+@pytest.mark.parametrize(
+    ("last_column", "denied"),
+    [
+        ("tcp flags:0x17/0x02", True),
+        ("tcp flags:!0x17/0x02 state NEW", False),
+        ("tcp flags:0x3F/0x00", False),
+        ("tcp flags:FIN,SYN,RST,ACK/SYN", True),
+        ("tcp dpt:!443", False),
+        ("tcp dpt:443 ctstate NEW,ESTABLISHED", True),
+        ("multiport dports !80,443", False),
+        ("! ctstate NEW", False),
+        ("destination IP range 0.0.0.0-255.255.255.255", True),
+        ("ADDRTYPE match dst-type LOCAL", False),
+    ],
+)
+def test_the_last_column_of_a_listing(tmp_path, last_column, denied):
+    text = (
+        "Chain FORWARD (policy ACCEPT)\ntarget     prot opt source               destination\n"
+        f"DROP       tcp  --  0.0.0.0/0            0.0.0.0/0            {last_column}\n"
+    )
+    firewall = read(tmp_path, text)
+    assert through(firewall) == ([] if denied else ["0.0.0.0/0"])
+    assert assumed(firewall) == []
 
 
 def test_what_nft_itself_prints(tmp_path):

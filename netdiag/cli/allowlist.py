@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
-from netdiag.cli.options import add_report_options, add_timeout, values
+from netdiag.cli.options import add_no_machine, add_report_options, add_timeout, values
 from netdiag.cli.output import Output, choose_format, layout_for
 from netdiag.cli.progress import step_progress
 from netdiag.cli.status import exit_status
@@ -56,6 +56,7 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         help="look the endpoints up, and see whether their addresses get through (default: when there are any)",
     )
     add_timeout(group)
+    add_no_machine(group)
     add_report_options(parser, ticket=True)
 
 
@@ -147,6 +148,7 @@ def _options(args: argparse.Namespace, endpoints: tuple[Target, ...]) -> Allowli
         families=args.families or (),
         resolve=bool(endpoints) and bool(args.rules) if args.resolve is None else args.resolve,
         timeout_s=args.timeout,
+        name_machine=args.name_machine,
     )
 
 

@@ -60,6 +60,19 @@ _SCENARIOS = {
 def body(page: Page, report: Report) -> None:
     """Everything below the verdict."""
     sections.findings(page, report, None if page.layout.verbose else _EVIDENCE)
+    particulars(page, report)
+    if any(isinstance(each, DnsObservation) for each in report.observations):
+        sections.observed(page, report, shown(report), _ADDRESSES)
+    sections.bugs(page, report)
+
+
+def shown(report: Report) -> set[str]:
+    """The observations that ``particulars`` tells of."""
+    return {each.id for each in report.observations if isinstance(each, ServiceTagsObservation | AllowlistObservation)}
+
+
+def particulars(page: Page, report: Report) -> None:
+    """Each firewall, and the file of tags."""
     tags = [each for each in report.observations if isinstance(each, ServiceTagsObservation)]
     firewalls = [each for each in report.observations if isinstance(each, AllowlistObservation)]
     needs = {(need.tag, need.port): need for each in tags for need in each.needs}
@@ -67,10 +80,6 @@ def body(page: Page, report: Report) -> None:
         _firewall(page, firewall, needs)
     for each in tags:
         _tags(page, each, with_prefixes=not firewalls)
-    shown = {each.id for each in (*tags, *firewalls)}
-    if any(isinstance(each, DnsObservation) for each in report.observations):
-        sections.observed(page, report, shown, _ADDRESSES)
-    sections.bugs(page, report)
 
 
 def describe_tags(tags: ServiceTagsObservation) -> str:
@@ -84,6 +93,20 @@ def describe_firewall(firewall: AllowlistObservation) -> str:
     """The rules in one line."""
     told = [f"{each.tag or 'other names'} {_IN_SHORT[each.by]}" for each in firewall.coverage]
     return f"{firewall.path}, {firewall.what}, {units.counted(firewall.rules, 'rule')}: {some(tuple(told), 3)}"
+
+
+def details(observation: ServiceTagsObservation | AllowlistObservation) -> list[str]:
+    """What that leaves out, a line each: prefixes, and what was not understood."""
+    if isinstance(observation, ServiceTagsObservation):
+        return [f"{need.tag}, port {need.port}: {', '.join(need.prefixes.prefixes)}" for need in observation.needs]
+    missing = [
+        f"{each.tag}, port {each.port}, missing: {', '.join(each.missing.prefixes)}"
+        for each in observation.coverage
+        if each.missing.total
+    ]
+    stale = [f"stale: {', '.join(observation.stale.prefixes)}"] if observation.stale.total else []
+    unread = [f"not understood: {each.place}: {each.why}: {each.text}" for each in observation.unread]
+    return [*missing, *stale, *unread, *observation.assumed, *observation.remarks]
 
 
 def to_allow(report: Report) -> list[str]:
@@ -170,11 +193,11 @@ def _coverage(page: Page, coverage: TagCoverage, need: TagNeed | None) -> None:
 
 def _list(page: Page, prefixes: PrefixList) -> None:
     """One a line, without anything beside it."""
-    shown = prefixes.prefixes if page.layout.verbose else prefixes.prefixes[:_PREFIXES]
-    for prefix in shown:
+    first = prefixes.prefixes if page.layout.verbose else prefixes.prefixes[:_PREFIXES]
+    for prefix in first:
         page.cropped(f"      {prefix}")
-    if prefixes.total > len(shown):
-        page.paragraph(f"and {prefixes.total - len(shown):,} more (--verbose, or --list)", first="      ")
+    if prefixes.total > len(first):
+        page.paragraph(f"and {prefixes.total - len(first):,} more (--verbose, or --list)", first="      ")
 
 
 def _addresses(page: Page, addresses: tuple[AddressCoverage, ...]) -> None:
@@ -182,8 +205,8 @@ def _addresses(page: Page, addresses: tuple[AddressCoverage, ...]) -> None:
     if not addresses:
         return
     page.paragraph(("Addresses now", "bold"), first="  ")
-    shown = addresses if page.layout.verbose else sorted(addresses, key=lambda each: each.allowed)[:_ADDRESSES]
-    for each in shown:
+    first = addresses if page.layout.verbose else sorted(addresses, key=lambda each: each.allowed)[:_ADDRESSES]
+    for each in first:
         symbol, style = sections.sign(page, sections.MARKS["ok" if each.allowed else "failed"])
         state = "allowed" if each.allowed else "not allowed"
         rule = f" ({each.rule})" if each.rule else ""
@@ -191,8 +214,8 @@ def _addresses(page: Page, addresses: tuple[AddressCoverage, ...]) -> None:
         named = f"{each.host}: " if each.host != each.address else ""
         said = f"{named}{each.address}, port {each.port}: {state}{rule}{outside}"
         page.block(page.text("    ", (symbol, style), " "), page.text(said), "      ")
-    if len(addresses) > len(shown):
-        page.paragraph(f"and {len(addresses) - len(shown):,} more (--verbose lists them)", first="    ")
+    if len(addresses) > len(first):
+        page.paragraph(f"and {len(addresses) - len(first):,} more (--verbose lists them)", first="    ")
 
 
 def _remarks(page: Page, firewall: AllowlistObservation) -> None:

@@ -236,6 +236,10 @@ def details(observation: Observation) -> tuple[str, ...]:
         from netdiag.report import trace_facts
 
         lines += trace_facts.details(observation)
+    elif isinstance(observation, ServiceTagsObservation | AllowlistObservation):
+        from netdiag.report import allowlist
+
+        lines += allowlist.details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

@@ -28,6 +28,7 @@ from netdiag.model import (
     AnyObservation,
     DnsObservation,
     Failure,
+    MachineInfo,
     Report,
     ServiceTagsObservation,
     TagNeed,
@@ -73,6 +74,8 @@ class AllowlistOptions:
     families: tuple[Literal[4, 6], ...] = ()
     resolve: bool = False
     timeout_s: float = 8.0
+    #: Say in the report which machine looked the names up.
+    name_machine: bool = True
 
 
 def check_allowlist(
@@ -120,7 +123,15 @@ def check_allowlist(
         observations=tuple(observations),
         internal_errors=tuple(errors),
         interrupted=desk.cancel.is_set(),
+        machine=_described(machine) if desk.options.name_machine else None,
     )
+
+
+def _described(machine: Machine | None) -> MachineInfo:
+    """Which machine looked names up. Without loading what probes need."""
+    from netdiag.probes.machine_info import machine_info
+
+    return machine.described() if machine is not None else machine_info()
 
 
 def _placed(

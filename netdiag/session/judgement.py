@@ -141,6 +141,7 @@ def judge_allowlist(
     observations: tuple[AnyObservation, ...],
     internal_errors: tuple[str, ...] = (),
     interrupted: bool = False,
+    machine: MachineInfo | None = None,
 ) -> Report:
     """The report over firewall rules and service tags. ``interrupted``: not every name was looked up."""
     from netdiag.rules import Seen, conclude_allowlist
@@ -149,7 +150,7 @@ def judge_allowlist(
     load(("allowlist",))
     errors = list(internal_errors)
     seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"rule {identifier}: {describe(error)}"))
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     return Report(
         tool=Tool(version=__version__),
         command="allowlist",
@@ -160,6 +161,7 @@ def judge_allowlist(
         findings=found,
         observations=observations,
         internal_errors=tuple(errors),
+        machine=machine,
     )
 
 

@@ -149,6 +149,8 @@ def test_the_program_that_merges_reports(capsys, monkeypatch, tmp_path):
     printed = capsys.readouterr().out
     assert printed.startswith("proxy: was none (no setting); is http://proxy.contoso.com:3128 (HTTPS_PROXY).\n")
     assert "What changed for today since it worked" in printed
+
+
 def test_library_example_compares_rules(monkeypatch, capsys):
     monkeypatch.chdir(support.ROOT)
     exec(compile(next(block for block in PROGRAMS if "check_allowlist" in block), "README.md", "exec"), {})

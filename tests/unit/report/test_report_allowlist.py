@@ -136,6 +136,15 @@ def test_what_strangers_write_breaks_no_report(reports, stranger):
         assert not [c for c in line if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp")]
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_every_format_holds_what_is_missing(reports, name):
+    report = reports[name]
+    missing = [p for o in report.observations[1:] for c in getattr(o, "coverage", ()) for p in c.missing.prefixes]
+    for shown in (render(report, "markdown"), render(report, "html"), render(report, "json")):
+        assert report.verdict.status in ("healthy", "inconclusive") or report.verdict.finding in shown
+        assert [prefix for prefix in missing if prefix not in shown] == []
+
+
 def test_observations_in_a_line(reports):
     tags, firewall = reports["list"].observations
     assert facts.describe(tags) == "tags.json, Public, change 364; needed: DataFactory.WestUS2"

@@ -6,10 +6,10 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from bench import capture, certificates, network, startup, world
+from bench import allowlist, capture, certificates, network, startup, world
 from bench.table import Row, lines
 
-PARTS = ("startup", "certificates", "chain", "network", "capture")
+PARTS = ("startup", "certificates", "allowlist", "chain", "network", "capture")
 
 
 def main() -> int:
@@ -25,6 +25,8 @@ def main() -> int:
         found += startup.rows()
     if "certificates" in parts:
         found += certificates.rows()
+    if "allowlist" in parts:
+        found += allowlist.rows()
     if "chain" in parts:  # before the next one leaves a resolv.conf behind that nothing can be mounted over
         found += _chain()
     if "network" in parts:

@@ -4,6 +4,7 @@ model.py    the types: Target, Observation, Finding, Verdict, Report
 probes/     network I/O in, observations out; never judges
 wire/       bytes <-> values, shared by probes and captures
 pki/        X.509 without a network
+allowlist/  firewall rules and service tags -> observations
 capture/    capture files -> observations
 irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
@@ -30,11 +31,13 @@ if TYPE_CHECKING:
     from netdiag.pki.verify import Verification
     from netdiag.report import load_incident, load_report, render
     from netdiag.session import (
+        AllowlistOptions,
         CaptureAnalysis,
         CertificateOptions,
         Options,
         TraceOptions,
         analyze_capture,
+        check_allowlist,
         check_certificates,
         diagnose_endpoint,
         diagnose_endpoints,
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AllowlistOptions",
     "CaptureAnalysis",
     "CaptureOptions",
     "CertificateOptions",
@@ -62,6 +66,7 @@ __all__ = [
     "Verification",
     "__version__",
     "analyze_capture",
+    "check_allowlist",
     "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
@@ -89,6 +94,7 @@ _HOME = {
     "Fetch": "netdiag.pki.path",
     "Verification": "netdiag.pki.verify",
     **dict.fromkeys(("load_incident", "load_report", "render"), "netdiag.report"),
+    **dict.fromkeys(("AllowlistOptions", "check_allowlist"), "netdiag.session"),
     **dict.fromkeys(("CertificateOptions", "check_certificates"), "netdiag.session"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "netdiag.session"),
     **dict.fromkeys(

@@ -1040,6 +1040,142 @@ class WireObservation(Observation, tag="wire", frozen=True, kw_only=True):
     limits: tuple[str, ...] = ()
 
 
+class PrefixList(Struct, frozen=True, kw_only=True):
+    """A set of addresses as the smallest list of prefixes that covers exactly them, IPv4 first.
+
+    ``total`` counts the prefixes; ``prefixes`` holds the first of them, all but in extreme cases.
+    """
+
+    total: int = 0
+    prefixes: tuple[str, ...] = ()
+
+
+class TagNeed(Struct, frozen=True, kw_only=True):
+    """A service tag whose addresses are needed, on one port, and for what."""
+
+    #: Empty where no tag is known for ``hosts``: then only names and what DNS gives can be compared.
+    tag: str
+    region: str = ""
+    port: int = 443
+    hosts: tuple[str, ...] = ()
+    #: Why this tag, and what is to be known of it, in words.
+    because: str = ""
+    remark: str = ""
+    prefixes: PrefixList = PrefixList()
+    #: What came and went since the earlier file.
+    added: PrefixList = PrefixList()
+    removed: PrefixList = PrefixList()
+
+
+class ServiceTagsObservation(Observation, tag="service-tags", frozen=True, kw_only=True):
+    """A file of service tags, and what is needed of it."""
+
+    path: str
+    #: "Public"; its change number; the date in its name ("2025-07-28", empty where it has none), and how old that is.
+    cloud: str = ""
+    change_number: str = ""
+    date: str = ""
+    age_days: int | None = None
+    tags: int = 0
+    needs: tuple[TagNeed, ...] = ()
+    #: Prefixes of these tags that could not be read.
+    unreadable: tuple[str, ...] = ()
+    #: The earlier file that it is compared with; empty for none.
+    previous: str = ""
+    previous_change_number: str = ""
+    previous_date: str = ""
+
+
+#: What lets the addresses of a tag through. "open": nothing holds them back. "names" and "tags" follow the service by
+#: themselves; "addresses" does not. "partly": some are not let through. "nothing": none is. "not-known": no tag is
+#: known, so there are no addresses to compare.
+AllowedBy = Literal["open", "names", "tags", "addresses", "partly", "nothing", "not-known"]
+
+
+class TagCoverage(Struct, frozen=True, kw_only=True):
+    """What one firewall does with the addresses of one needed tag."""
+
+    tag: str
+    port: int
+    by: AllowedBy
+    #: The addresses that are let through only because their addresses are written down.
+    by_addresses: PrefixList = PrefixList()
+    missing: PrefixList = PrefixList()
+    #: The rule that keeps the first of them back.
+    kept_back_by: str = ""
+    #: Of these: what an allowing rule names, too late; and the first rule that decides instead.
+    shadowed: PrefixList = PrefixList()
+    shadowed_by: str = ""
+    #: Every missing address is new since the earlier file.
+    missing_is_new: bool = False
+    #: A family that the rules say nothing about is not judged: (6,) for an IPv4 list.
+    left_out: tuple[Literal[4, 6], ...] = ()
+    #: Tags of the same service that the rules allow, but this one.
+    other_tags: tuple[str, ...] = ()
+    #: Names of the need that no rule by name covers, where there are rules by name.
+    unnamed: tuple[str, ...] = ()
+
+
+class AddressCoverage(Struct, frozen=True, kw_only=True):
+    """What one firewall does with one address that a needed name has now."""
+
+    host: str
+    address: str
+    port: int
+    allowed: bool
+    #: The rule that decides.
+    rule: str = ""
+    #: It lies in the tag that is needed for the name; None where no tag is known. Where it does not: the tags of the
+    #: same service that it lies in.
+    in_tag: bool | None = None
+    other_tags: tuple[str, ...] = ()
+
+
+class UnreadRule(Struct, frozen=True, kw_only=True):
+    """A part of a rule file that was not understood. ``may``: what it might do, as far as that is known."""
+
+    place: str
+    text: str
+    why: str
+    may: Literal["allow", "deny", "either"] = "either"
+
+
+#: What kind of rules a file holds.
+FirewallKind = Literal["list", "table", "nsg", "iptables", "nftables", "windows"]
+
+
+class AllowlistObservation(Observation, tag="allowlist", frozen=True, kw_only=True):
+    """The rules of one firewall, compared with what is needed. ``parent`` is the file of service tags."""
+
+    path: str
+    kind: FirewallKind
+    #: What it is, in words: "network security group nsg-ir", "iptables, chain FORWARD".
+    what: str
+    #: Rules in the file, and those among them for other directions, protocols or tables.
+    rules: int = 0
+    elsewhere: int = 0
+    #: Which scenario of Microsoft's notice about new addresses it is: 1 a firewall in front of a self-hosted
+    #: integration runtime, 2 a network security group around one, 3 one around an Azure-SSIS integration runtime.
+    scenario: Literal[1, 2, 3] = 1
+    #: Nothing is held back on the ports in question.
+    unrestricted: bool = False
+    coverage: tuple[TagCoverage, ...] = ()
+    addresses: tuple[AddressCoverage, ...] = ()
+    #: Public addresses that are allowed, one by one, and needed for nothing. ``stale_since``: they were the service's
+    #: in the earlier file; without one, they are merely in no tag of this one.
+    stale: PrefixList = PrefixList()
+    stale_since: bool = False
+    #: Names and service tags that rules allow.
+    names: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    unread: tuple[UnreadRule, ...] = ()
+    unread_total: int = 0
+    #: Rules with conditions that could not be tested, and how they were counted; a sentence each.
+    assumed: tuple[str, ...] = ()
+    assumed_total: int = 0
+    remarks: tuple[str, ...] = ()
+
+
 AnyObservation = (
     CaptureObservation
     | ServiceObservation
@@ -1059,6 +1195,8 @@ AnyObservation = (
     | RetrievalObservation
     | KeyObservation
     | HttpsObservation
+    | ServiceTagsObservation
+    | AllowlistObservation
 )
 
 #: The rung that each type belongs to, in ladder order.
@@ -1081,6 +1219,8 @@ RUNG_OF: dict[type[Observation], Rung] = {
     RetrievalObservation: "chain",
     KeyObservation: "chain",
     HttpsObservation: "https",
+    ServiceTagsObservation: "machine",
+    AllowlistObservation: "machine",
 }
 
 

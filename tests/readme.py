@@ -69,6 +69,9 @@ EXAMPLES = {
     "over-time": Example("netdiag pcap captures/loss.pcap --conversation 0 | sed -n '/^  Bytes of/,/data,/p'"),
     "certificate": Example(f"netdiag cert examples/sql01.pem {_QUESTION} --no-fetch"),
     "incident": Example("netdiag report node-a.json node-b.json", before=_SAVED),
+    "allowlist": Example(
+        "netdiag allowlist --tags examples/service-tags.json --rules examples/firewall.txt --region westus2"
+    ),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 

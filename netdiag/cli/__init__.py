@@ -32,6 +32,7 @@ COMMANDS: dict[str, str] = {
     "trace": "TCP traceroute: names the hop that answers, resets or swallows",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
+    "allowlist": "firewall rules against the service's addresses: what to add, what is stale",
     "report": "saved reports: rendered again, or merged into one incident",
     "explain": "what a finding means and what to do; alone, the catalogue",
     "schema": "the JSON Schema of a report, or of an incident",
@@ -55,6 +56,15 @@ class Parser(argparse.ArgumentParser):
         """Say what is wrong with the arguments, and end with status 2."""
         complain(message, prog=self.prog, hint=f"see {self.prog} --help")
         raise SystemExit(2)
+
+
+class _Commands(argparse.HelpFormatter):
+    """Help with the commands in one column: argparse itself forgets that they are indented once more."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        """Make room for the longest command."""
+        super().add_argument(action)
+        self._action_max_length = max(self._action_max_length, max(map(len, COMMANDS)) + 2 * self._indent_increment)
 
 
 def complain(message: str, *, prog: str = "netdiag", hint: str = "") -> None:
@@ -149,6 +159,7 @@ def _parser(arguments: Sequence[str]) -> tuple[Parser, str]:
         prog="netdiag",
         description="Why can this machine not reach that endpoint, who is to blame, and what must they change?",
         epilog="exit status: 0 healthy, 1 findings, 2 usage or internal error, 3 inconclusive",
+        formatter_class=_Commands,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"netdiag {__version__}")

@@ -13,6 +13,7 @@ from typing import Any
 from netdiag.model import (
     AlignedObservation,
     AlignmentObservation,
+    AllowlistObservation,
     CaptureObservation,
     ChainObservation,
     ConnectionObservation,
@@ -26,6 +27,7 @@ from netdiag.model import (
     ResetObservation,
     RetrievalObservation,
     ServiceObservation,
+    ServiceTagsObservation,
     TcpObservation,
     TlsObservation,
     TraceObservation,
@@ -99,6 +101,8 @@ _describe.register(TraceObservation, _by("trace_facts", "trace"))
 _describe.register(WireObservation, _by("trace_facts", "wire"))
 _describe.register(AlignmentObservation, _by("comparison", "describe_alignment"))
 _describe.register(AlignedObservation, _by("comparison", "describe_aligned"))
+_describe.register(ServiceTagsObservation, _by("allowlist", "describe_tags"))
+_describe.register(AllowlistObservation, _by("allowlist", "describe_firewall"))
 
 
 @_describe.register
@@ -232,6 +236,10 @@ def details(observation: Observation) -> tuple[str, ...]:
         from netdiag.report import trace_facts
 
         lines += trace_facts.details(observation)
+    elif isinstance(observation, ServiceTagsObservation | AllowlistObservation):
+        from netdiag.report import allowlist
+
+        lines += allowlist.details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

@@ -22,6 +22,8 @@ _WIDTH = 72
 #: Lines of one kind that a reader still reads.
 _LINES = 6
 _DETAILS = 12
+#: Prefixes that are still copied from a mail; a longer list is better attached.
+_PREFIXES = 60
 
 #: A command that a shell takes as it stands.
 _SAFE = re.compile(r"[A-Za-z0-9._:/\[\]][A-Za-z0-9._:/\[\]-]*")
@@ -127,6 +129,10 @@ def _write(note: _Note, report: Report, root: Finding, together: Sequence[str] =
     look_for = fill(words.look_for, filled)
     note.section("What to look for", [_sentence(look_for[:1].upper() + look_for[1:])])
     note.section("What to do", [root.remedy])
+    if report.command == "allowlist":
+        from netdiag.report.allowlist import to_allow
+
+        note.section("What to allow", to_allow(report), most=_PREFIXES)
     note.section("How to verify afterwards", list(_verify(report, filled)))
     others = [f for f in report.findings if f is not root and f.severity != "info"]
     note.section("Found as well", [f"{f.id}: {f.summary}" for f in others], most=3)
@@ -139,6 +145,9 @@ def _sentence(text: str) -> str:
 
 def _verify(report: Report, filled: Facts) -> Iterator[str]:
     """The command, on the machine that had the trouble."""
+    if report.command == "allowlist":
+        yield "Have the changed rules compared again; netdiag allowlist then ends with exit status 0"
+        return
     target = report.target
     where = f"on {filled.client}"
     place, command = target.authority, report.command

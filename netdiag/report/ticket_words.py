@@ -185,6 +185,13 @@ _WORDS: dict[str, Words] = {
         "the private DNS zone of {name}, and the route to its address; a DNS filter that takes the name out",
         "It is right where a private endpoint is meant.",
     ),
+    "allowlist.not-covered": Words("firewall rules miss addresses that a service needs"),
+    "allowlist.tag-mismatch": Words("firewall rules allow another service tag than is needed"),
+    "allowlist.shadowed": Words("a firewall rule denies what a later one allows"),
+    "allowlist.name-not-allowed": Words("firewall rules miss a name that a service needs"),
+    "allowlist.address-blocked": Words("firewall rules block the present address of a service"),
+    "allowlist.not-understood": Words("firewall rules to look at"),
+    "allowlist.outdated-tags": Words("the list of the service's addresses is old", "", "No device is concerned yet."),
     "dns.hosts-override": Words("a hosts file overrides {name}", "", "No device of the network is concerned."),
     "dns.localhost-broken": Words(
         "localhost does not resolve on {client}", "", "No device of the network is concerned."

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from netdiag.rules.catalogue import CATALOGUE, findings
     from netdiag.rules.registry import RENAMED, Hit, Rule, rule
     from netdiag.rules.seen import Seen
-    from netdiag.rules.verdict import conclude, conclude_capture, conclude_certificates
+    from netdiag.rules.verdict import conclude, conclude_allowlist, conclude_capture, conclude_certificates
 
 __all__ = [
     "CATALOGUE",
@@ -25,6 +25,7 @@ __all__ = [
     "Rule",
     "Seen",
     "conclude",
+    "conclude_allowlist",
     "conclude_capture",
     "conclude_certificates",
     "findings",
@@ -36,7 +37,7 @@ _HOME = {
     **dict.fromkeys(("CATALOGUE", "findings"), "catalogue"),
     **dict.fromkeys(("RENAMED", "Hit", "Rule", "rule"), "registry"),
     "Seen": "seen",
-    **dict.fromkeys(("conclude", "conclude_capture", "conclude_certificates"), "verdict"),
+    **dict.fromkeys(("conclude", "conclude_allowlist", "conclude_capture", "conclude_certificates"), "verdict"),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

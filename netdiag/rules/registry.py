@@ -15,6 +15,7 @@ from importlib import import_module
 import msgspec
 
 from netdiag.model import (
+    AllowlistObservation,
     Blame,
     ChainObservation,
     Culprit,
@@ -26,6 +27,7 @@ from netdiag.model import (
     Observation,
     ProxyObservation,
     ProxySelection,
+    ServiceTagsObservation,
     Severity,
     TlsObservation,
 )
@@ -122,6 +124,7 @@ MODULES = (
     "key",
     "https",
     "capture",
+    "allowlist",
 )
 
 
@@ -144,6 +147,7 @@ _SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "chain": (ChainObservation, HttpsObservation),
     "key": (KeyObservation,),
     "https": (HttpsObservation,),
+    "allowlist": (AllowlistObservation,),
 }
 
 
@@ -167,7 +171,12 @@ def findings(seen: Seen, broken: Callable[[str, Exception], None] | None = None)
 
 
 def _rules_for(seen: Seen) -> Iterable[Rule]:
-    """Every rule; of a capture's many services, without those that have nothing to judge."""
+    """Every rule; of a capture's many services, without those that have nothing to judge.
+
+    Firewall rules are judged by those of their own stem: the lookups beside them are of many names, for comparison.
+    """
+    if seen.of(ServiceTagsObservation):
+        return [entry for entry in CATALOGUE.values() if entry.id.startswith("allowlist.")]
     if seen.capture is None:
         return CATALOGUE.values()
     needless = tuple(f"{stem}." for stem, kinds in _SUBJECTS.items() if not any(map(seen.of, kinds)))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netdiag.model import (
+    AllowedBy,
+    AllowlistObservation,
     CaptureObservation,
     ChainObservation,
     DnsObservation,
     Finding,
     NotRun,
+    ServiceTagsObservation,
     Severity,
     Status,
     Target,
@@ -17,7 +20,7 @@ from netdiag.model import (
 )
 from netdiag.rules.certificates import short_name
 from netdiag.rules.seen import Seen
-from netdiag.rules.words import counted
+from netdiag.rules.words import counted, few
 
 #: Of fewer packets a share says nothing.
 _MANY = 1_000
@@ -86,6 +89,49 @@ def conclude_certificates(
         blame=None,
         summary="; ".join([_all_valid(chains), *(entry.reason for entry in not_run)]),
     )
+
+
+def conclude_allowlist(seen: Seen, findings: Sequence[Finding], *, whole: bool = True) -> Verdict:
+    """The verdict over firewall rules. ``whole`` is False when they were not compared to the end."""
+    worst = findings[0] if findings else None
+    if worst is not None and worst.severity is Severity.ERROR:
+        return _caused("failed", worst)
+    firewalls = seen.of(AllowlistObservation)
+    compared = [each for firewall in firewalls for each in firewall.coverage if each.by != "not-known"]
+    told = [each for firewall in firewalls for each in firewall.addresses]
+    if whole and worst is not None and worst.severity is Severity.WARNING:
+        return _caused("impaired", worst)
+    if not whole or (firewalls and not compared and not told):
+        why = "nothing is known that the rules could be compared with" if whole else "it was not compared to the end"
+        summary = f"{seen.target.authority}: {why}"
+        return Verdict(status="inconclusive", finding=None, blame=None, summary=summary)
+    summary = _all_allowed(seen, firewalls) if firewalls else _needed(seen)
+    return Verdict(status="healthy", finding=None, blame=None, summary=summary)
+
+
+#: How rules that let everything through do so, and what that means when Microsoft adds addresses.
+_ALLOWED_BY: dict[AllowedBy, str] = {
+    "open": "nothing holds it back, so new addresses change nothing",
+    "names": "by name, so new addresses change nothing",
+    "tags": "by service tag, so new addresses change nothing",
+    "addresses": "by addresses that are written down, so each new one must be added",
+}
+
+
+def _all_allowed(seen: Seen, firewalls: Sequence[AllowlistObservation]) -> str:
+    """What is let through, and how."""
+    ways = dict.fromkeys(each.by for firewall in firewalls for each in firewall.coverage if each.by in _ALLOWED_BY)
+    what = dict.fromkeys(each.tag for firewall in firewalls for each in firewall.coverage if each.tag)
+    needed = few(list(what)) or "every address that was asked about"
+    how = f": {'; '.join(_ALLOWED_BY[way] for way in ways)}" if ways else ""
+    return f"{seen.target.authority} lets {needed} through{how}"
+
+
+def _needed(seen: Seen) -> str:
+    """Without rules: what a firewall must let through."""
+    needs = [need for tags in seen.of(ServiceTagsObservation) for need in tags.needs if need.tag]
+    told = [f"{need.tag} on port {need.port}: {counted(need.prefixes.total, 'prefix', 'prefixes')}" for need in needs]
+    return f"What a firewall must let through: {few(told)}" if told else "No service tag is known for what was asked"
 
 
 def _all_valid(chains: Sequence[ChainObservation]) -> str:

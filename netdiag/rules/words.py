@@ -12,9 +12,9 @@ def few(items: Sequence[str], most: int = 3) -> str:
     return f"{shown} and {len(items) - most} more" if len(items) > most else shown
 
 
-def counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str, many: str = "") -> str:
     """``1 connection``, ``71,412 connections``."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {many or f'{noun}s'}"
 
 
 def upper(words: str) -> str:

@@ -16,6 +16,7 @@ helper.py      another process that takes a share of them
 forked.py      a copy of this process, to be such a helper
 captures.py    capture files instead of a live network
 certificates.py  certificate files, and what they name
+allowlists.py  firewall rules and service tags
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from netdiag.session.allowlists import AllowlistOptions, check_allowlist
     from netdiag.session.captures import CaptureAnalysis, analyze_capture, read_capture
     from netdiag.session.certificates import CertificateOptions, check_certificates
     from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
@@ -33,11 +35,13 @@ if TYPE_CHECKING:
     from netdiag.session.target import parse_server, parse_target
 
 __all__ = [
+    "AllowlistOptions",
     "CaptureAnalysis",
     "CertificateOptions",
     "Options",
     "TraceOptions",
     "analyze_capture",
+    "check_allowlist",
     "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
@@ -51,6 +55,7 @@ __all__ = [
 
 #: Where each name lives. Reading a capture needs no probes, and probing no captures: each is imported when first used.
 _HOME = {
+    **dict.fromkeys(("AllowlistOptions", "check_allowlist"), "allowlists"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "captures"),
     **dict.fromkeys(("CertificateOptions", "check_certificates"), "certificates"),
     **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),

@@ -133,12 +133,44 @@ def judge_certificates(
     )
 
 
+def judge_allowlist(
+    target: Target,
+    *,
+    started: float,
+    took_s: float,
+    observations: tuple[AnyObservation, ...],
+    internal_errors: tuple[str, ...] = (),
+    interrupted: bool = False,
+    machine: MachineInfo | None = None,
+) -> Report:
+    """The report over firewall rules and service tags. ``interrupted``: not every name was looked up."""
+    from netdiag.rules import Seen, conclude_allowlist
+    from netdiag.rules.registry import findings, load
+
+    load(("allowlist",))
+    errors = list(internal_errors)
+    seen = Seen(target, "direct", observations)
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
+    return Report(
+        tool=Tool(version=__version__),
+        command="allowlist",
+        target=target,
+        started=started,
+        took_s=took_s,
+        verdict=conclude_allowlist(seen, found, whole=not errors and not interrupted),
+        findings=found,
+        observations=observations,
+        internal_errors=tuple(errors),
+        machine=machine,
+    )
+
+
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules.
 
     Bugs of the rules that judged it before are forgotten; those that today's have are in ``internal_errors``.
     """
-    from netdiag.rules import Seen, conclude_capture, conclude_certificates, findings
+    from netdiag.rules import Seen, conclude_allowlist, conclude_capture, conclude_certificates, findings
 
     errors = [error for error in report.internal_errors if not error.startswith(_OF_RULES)]
     judged_to_the_end = len(errors) == len(report.internal_errors)
@@ -146,6 +178,8 @@ def rejudge(report: Report) -> Report:
     found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
     if report.command == "cert":
         verdict = conclude_certificates(seen, found, whole=not errors, not_run=report.not_run)
+    elif report.command == "allowlist":
+        verdict = conclude_allowlist(seen, found, whole=not errors)
     elif seen.of(CaptureObservation):
         verdict = conclude_capture(seen, found, whole=not errors)
     else:

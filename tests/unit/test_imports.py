@@ -25,8 +25,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "pki": {"model"},
     "irlog": {"model"},
     "capture": {"model", "wire"},
+    "allowlist": {"model"},
     "probes": {"model", "wire", "pki"},
-    "session": {"model", "probes", "capture", "pki", "irlog", "rules"},
+    "session": {"model", "probes", "capture", "pki", "irlog", "allowlist", "rules"},
     "world": {"session", "model", "probes", "pki", "wire"},
     "cli": {"", "session", "model", "rules", "report", "world", "profile"},
     # The public API, imported when a name is first asked for.

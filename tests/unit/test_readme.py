@@ -151,6 +151,12 @@ def test_the_program_that_merges_reports(capsys, monkeypatch, tmp_path):
     assert "What changed for today since it worked" in printed
 
 
+def test_library_example_compares_rules(monkeypatch, capsys):
+    monkeypatch.chdir(support.ROOT)
+    exec(compile(next(block for block in PROGRAMS if "check_allowlist" in block), "README.md", "exec"), {})
+    assert capsys.readouterr().out == "DataFactory.WestUS2 partly ('20.42.133.0/24', '20.51.13.0/26')\n"
+
+
 def test_changelog_names_each_finding():
     sections = re.findall(r"^### Findings\n(.*?)(?=^##|\Z)", CHANGES, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"`([a-z]+\.[a-z0-9-]+)`", "".join(sections))) == set(CATALOGUE)

@@ -14,6 +14,7 @@ from netdiag.model import (
     Observation,
     Report,
     Route,
+    ServiceTagsObservation,
     TraceObservation,
     WireObservation,
     authority,
@@ -54,12 +55,24 @@ def rest(document: Document, report: Report) -> None:
         from netdiag.report.markdown import capture
 
         capture.rest(document, report)
+    elif any(isinstance(observation, ServiceTagsObservation) for observation in report.observations):
+        _rules_and_tags(document, report)
     elif report.target.scheme == "file":
         from netdiag.report.markdown import certificate
 
         certificate.rest(document, report)
     else:
         _tested(document, report)
+
+
+def _rules_and_tags(document: Document, report: Report) -> None:
+    """Firewall rules: what text reports say of them, in a block, from which prefixes can be copied."""
+    from netdiag.report import allowlist
+
+    findings(document, report)
+    document.drawing(lambda page: allowlist.particulars(page, report))
+    observed(document, report, allowlist.shown(report))
+    bugs(document, report)
 
 
 def _tested(document: Document, report: Report) -> None:

@@ -37,7 +37,7 @@ from netdiag.capture.judging import CAPTURED_TWICE, MARKS
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Ints, Process
 from netdiag.capture.rows import block, client_side, connections
-from netdiag.capture.table import Rows, both, pick
+from netdiag.capture.table import Rows, both, pick, together
 from netdiag.capture.tracker import Tracked, Tracker
 from netdiag.model import Connection, Segment
 from netdiag.wire import icmp
@@ -209,7 +209,7 @@ class Keeper:
             self._kept[exhibit] = None
         there = [(kept, kept.row) for kept in self._kept if kept is not None and kept.row is not None]
         if there:
-            rows = np.concatenate([row for _, row in there])
+            rows = together([row for _, row in there])
             typed = connections(rows, tracker.names)
             clients = client_side(rows).tolist()
             for (kept, row), connection, client in zip(there, typed, clients, strict=True):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -58,11 +57,10 @@ _FLAG_WORDS = tuple(",".join(word for bit, word in _FLAGS if flags & bit) for fl
 Packet = tuple[int, int, int, int, int, int, int, int, int, int, bool, int, bytes, int, bytes]
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     first_limit: int
-    first: list[Packet] = field(default_factory=list)
-    last: deque[Packet] = field(default_factory=lambda: deque(maxlen=LAST_PACKETS))
+    first: list[Packet] = msgspec.field(default_factory=list)
+    last: deque[Packet] = msgspec.field(default_factory=lambda: deque(maxlen=LAST_PACKETS))
     row: Rows | None = None
 
 
@@ -245,7 +243,7 @@ class Keeper:
         for n, place in zip(tcp, places.tolist(), strict=True):
             if place >= 0:
                 number = int(tracker.table.take(np.array([place]))["number"][0])
-                error = joined[n] = replace(seen[n], connection=number)
+                error = joined[n] = msgspec.structs.replace(seen[n], connection=number)
                 words = f"{icmp.words(error.version, error.type, error.code)}, from {error.source}"
                 self.notes.setdefault(number, (words, ""))
         return joined

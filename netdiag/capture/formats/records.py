@@ -14,8 +14,8 @@ import itertools
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, Bytes, Ints
@@ -96,8 +96,7 @@ def pieces(batch: Batch, breaks: Iterable[tuple[int, int]] = ()) -> Iterator[Bat
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How long a record is: what the 32-bit number ``at`` bytes into it says, and ``more``, rounded up to ``align``.
 
     ``order`` is "<" or ">". A record shorter than ``least`` ends the chain.

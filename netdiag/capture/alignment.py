@@ -10,7 +10,6 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -60,8 +59,7 @@ _Capture = Literal["", "this", "other"]
 _FLIPPED: dict[_Capture, _Capture] = {"this": "other", "other": "this", "": ""}
 
 
-@dataclass(slots=True)
-class _Aligned:
+class _Aligned(msgspec.Struct):
     """One connection of both captures."""
 
     here: Exhibit
@@ -73,14 +71,13 @@ class _Aligned:
     routers: int | None = None
 
 
-@dataclass(slots=True)
-class _Two:
+class _Two(msgspec.Struct):
     """Both captures, and what is known of how they relate."""
 
     here: Analysis
     there: Analysis
     clock: Clock | None = None
-    aligned: list[_Aligned] = field(default_factory=list)
+    aligned: list[_Aligned] = msgspec.field(default_factory=list)
     terminated: int = 0
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 #: A drift is looked for when the packets span this long, and each direction has so many.
 DRIFT_SPAN_S = 60.0
@@ -21,8 +22,7 @@ _MAX_PPM = 2_000.0
 Moments = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(msgspec.Struct, frozen=True):
     """``offset_s``: the other clock minus this one, at ``origin`` on this one. ``None`` delay: one direction only."""
 
     origin: float

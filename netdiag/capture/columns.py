@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -47,8 +47,7 @@ def words(data: Bytes, offsets: Ints, count: int) -> U32:
 _KINDS = ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i8", "u1", "i8", "u1", "i8", "u1")
 
 
-@dataclass(slots=True)
-class Segments:
+class Segments(msgspec.Struct):
     """The TCP segments of one batch. Every array has one entry a segment; ``index`` tells the file order.
 
     ``index``: position in the batch. ``low``, ``high``, ``side``: see above. ``length``: payload on the wire. Offsets
@@ -84,7 +83,7 @@ class Segments:
 
     def part(self, start: int, end: int) -> Segments:
         """Some of them, in the same memory."""
-        return Segments(*(getattr(self, name)[start:end] for name in self.__slots__))
+        return Segments(*(getattr(self, name)[start:end] for name in self.__struct_fields__))
 
     @property
     def payload(self) -> Ints:
@@ -102,8 +101,7 @@ class Segments:
         return len(self.index)
 
 
-@dataclass(slots=True)
-class Datagrams:
+class Datagrams(msgspec.Struct):
     """UDP datagrams and ICMP messages that matter: where each payload lies in the data, and whence it came."""
 
     index: Ints
@@ -114,19 +112,18 @@ class Datagrams:
     end: Ints
 
 
-@dataclass(slots=True)
-class Columns:
+class Columns(msgspec.Struct):
     """What one batch holds."""
 
     batch: Batch
     segments: Segments
-    dns: list[Datagrams] = field(default_factory=list)
-    icmp: list[Datagrams] = field(default_factory=list)
+    dns: list[Datagrams] = msgspec.field(default_factory=list)
+    icmp: list[Datagrams] = msgspec.field(default_factory=list)
     udp_packets: int = 0
     icmp_packets: int = 0
     fragments: int = 0
     #: Packets by link type that netdiag does not read.
-    unknown_links: dict[int, int] = field(default_factory=dict)
+    unknown_links: dict[int, int] = msgspec.field(default_factory=dict)
     #: Packets of which less was captured than the wire carried, and those of them that lost TCP payload.
     snapped: int = 0
 

@@ -180,7 +180,7 @@ class _Counting:
     def _mss(self) -> None:
         """The maximum segment size in the options of each side's first packet with SYN (RFC 9293 §3.7.1)."""
         rows, s, segments = self.rows, self.s, self.batch.columns.segments
-        syns = np.sort(np.concatenate((s.syns, s.syn_acks)))
+        syns = np.sort(np.concatenate((s.syns, s.syn_acks)), kind="stable")
         if not len(syns):
             return
         first = s.first(syns)

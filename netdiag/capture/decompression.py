@@ -10,8 +10,9 @@ import lzma
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 #: Compressed bytes read at a time. Small, since each gzip member that ends copies what is left of them.
 _INPUT = 131_072
@@ -125,8 +126,7 @@ def _lz4() -> _Decoder:
     return decoder
 
 
-@dataclass(frozen=True, slots=True)
-class Compression:
+class Compression(msgspec.Struct, frozen=True):
     """One way to compress: its magic number, and what reads one member of it."""
 
     name: str

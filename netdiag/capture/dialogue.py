@@ -5,8 +5,9 @@ Contract: pure. What happened is told by packets in the order of the capture; wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.capture.exhibits import Exhibit, IcmpSeen
 from netdiag.capture.streams import Stream, streams
@@ -19,8 +20,7 @@ Ender = Literal["", "client", "server"]
 TELLING_SILENCE_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """The first FIN or reset, whichever comes first; ``by`` is empty for a connection that the capture shows no end of.
 
     ``at`` is then the moment when the capture ended.
@@ -31,8 +31,7 @@ class Ending:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Dialogue:
+class Dialogue(msgspec.Struct, frozen=True):
     """One connection, its two streams, and the ICMP errors that quote it."""
 
     exhibit: Exhibit

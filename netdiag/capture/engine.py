@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
@@ -123,8 +122,7 @@ class Connections:
                 yield Connection(**dict(zip(names, values, strict=True)))
 
 
-@dataclass(slots=True)
-class Analysis:
+class Analysis(msgspec.Struct):
     """All that the engine found in one capture."""
 
     info: FileInfo
@@ -147,8 +145,7 @@ class Analysis:
         ]
 
 
-@dataclass(slots=True)
-class _Totals:
+class _Totals(msgspec.Struct):
     """What is counted per packet."""
 
     packets: int = 0
@@ -158,7 +155,7 @@ class _Totals:
     udp: int = 0
     icmp: int = 0
     snapped: int = 0
-    unknown_links: dict[int, int] = field(default_factory=dict)
+    unknown_links: dict[int, int] = msgspec.field(default_factory=dict)
 
     def add(self, columns: Columns) -> None:
         """One batch more."""

@@ -5,7 +5,7 @@ Everything here is bounded by the named limits, the worst and the first before t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from netdiag.model import Connection, Segment
 
@@ -22,20 +22,18 @@ MAX_ICMP = 2_000
 MAX_DNS = 4_000
 
 
-@dataclass(slots=True)
-class Exhibit:
+class Exhibit(msgspec.Struct):
     """One connection with its packets. ``payloads[i]`` is what was captured of the payload of ``segments[i]``."""
 
     connection: Connection
-    segments: list[Segment] = field(default_factory=list)
-    payloads: list[bytes] = field(default_factory=list)
+    segments: list[Segment] = msgspec.field(default_factory=list)
+    payloads: list[bytes] = msgspec.field(default_factory=list)
     #: Packets left out, between ``segments[omitted_after - 1]`` and ``segments[omitted_after]``.
     omitted: int = 0
     omitted_after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class IcmpSeen:
+class IcmpSeen(msgspec.Struct, frozen=True):
     """An ICMP or ICMPv6 error and the packet that it quotes."""
 
     frame: int
@@ -61,8 +59,7 @@ class IcmpSeen:
     connection: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class DnsSeen:
+class DnsSeen(msgspec.Struct, frozen=True):
     """One packet to or from port 53 over UDP (or one message of TCP port 53, without its length prefix)."""
 
     frame: int
@@ -75,8 +72,7 @@ class DnsSeen:
     tcp: bool = False
 
 
-@dataclass(slots=True)
-class Capture:
+class Capture(msgspec.Struct):
     """One capture, analysed: the engine's whole output, except the connection table (``engine.Connections``)."""
 
     exhibits: list[Exhibit]

@@ -7,7 +7,8 @@ fragments overlap, the bytes that came first stay, as Linux, and Wireshark, keep
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+
+import msgspec
 
 from netdiag.capture.packets import Bytes
 
@@ -18,11 +19,10 @@ _MAX_PAYLOAD = 65_535
 _MAX_PIECES = 2048
 
 
-@dataclass(slots=True)
-class _Waiting:
+class _Waiting(msgspec.Struct):
     """The pieces of one datagram, in file order: offset and payload."""
 
-    pieces: list[tuple[int, bytes]] = field(default_factory=list)
+    pieces: list[tuple[int, bytes]] = msgspec.field(default_factory=list)
     size: int = 0
     #: The payload's length, known from the last fragment.
     total: int | None = None

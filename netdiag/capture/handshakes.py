@@ -6,7 +6,7 @@ size only. Of a capture that lacks bytes, a handshake is called failed or comple
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from netdiag.capture.dialogue import Dialogue, Ender
 from netdiag.model import Failure, FailureKind, Outcome, Route, TlsObservation
@@ -36,8 +36,7 @@ CERTIFICATE_ALERTS = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where TLS stands in a dialogue: offsets into the two streams, and to whom it leads."""
 
     client: int = 0
@@ -48,8 +47,7 @@ class Place:
     parent: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _End:
+class _End(msgspec.Struct, frozen=True):
     """How a handshake ended: when, by whose doing, and the failure if it is one."""
 
     outcome: Outcome

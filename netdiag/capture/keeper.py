@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal
 
@@ -37,7 +36,7 @@ from netdiag.capture.judging import CAPTURED_TWICE, MARKS
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Ints, Process
 from netdiag.capture.rows import block, client_side, connections
-from netdiag.capture.table import Rows, both, pick
+from netdiag.capture.table import Rows, both, pick, together
 from netdiag.capture.tracker import Tracked, Tracker
 from netdiag.model import Connection, Segment
 from netdiag.wire import icmp
@@ -58,11 +57,10 @@ _FLAG_WORDS = tuple(",".join(word for bit, word in _FLAGS if flags & bit) for fl
 Packet = tuple[int, int, int, int, int, int, int, int, int, int, bool, int, bytes, int, bytes]
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(msgspec.Struct):
     first_limit: int
-    first: list[Packet] = field(default_factory=list)
-    last: deque[Packet] = field(default_factory=lambda: deque(maxlen=LAST_PACKETS))
+    first: list[Packet] = msgspec.field(default_factory=list)
+    last: deque[Packet] = msgspec.field(default_factory=lambda: deque(maxlen=LAST_PACKETS))
     row: Rows | None = None
 
 
@@ -209,7 +207,7 @@ class Keeper:
             self._kept[exhibit] = None
         there = [(kept, kept.row) for kept in self._kept if kept is not None and kept.row is not None]
         if there:
-            rows = np.concatenate([row for _, row in there])
+            rows = together([row for _, row in there])
             typed = connections(rows, tracker.names)
             clients = client_side(rows).tolist()
             for (kept, row), connection, client in zip(there, typed, clients, strict=True):
@@ -245,7 +243,7 @@ class Keeper:
         for n, place in zip(tcp, places.tolist(), strict=True):
             if place >= 0:
                 number = int(tracker.table.take(np.array([place]))["number"][0])
-                error = joined[n] = replace(seen[n], connection=number)
+                error = joined[n] = msgspec.structs.replace(seen[n], connection=number)
                 words = f"{icmp.words(error.version, error.type, error.code)}, from {error.source}"
                 self.notes.setdefault(number, (words, ""))
         return joined

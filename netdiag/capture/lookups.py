@@ -9,7 +9,8 @@ are alike.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from netdiag.capture.attempts import icmp_error
 from netdiag.capture.dialogue import TELLING_SILENCE_S
@@ -26,8 +27,7 @@ _PORT = 53
 _Key = tuple[str, int, str, int, bool, str, str]
 
 
-@dataclass(slots=True)
-class Lookup:
+class Lookup(msgspec.Struct):
     """One question, however often it was asked, and what became of it."""
 
     client: str
@@ -51,14 +51,13 @@ class Lookup:
         return self.answer is not None and self.answer.failure is None
 
 
-@dataclass(slots=True)
-class _Log:
+class _Log(msgspec.Struct):
     """The lookups in order, and those that wait for an answer."""
 
-    lookups: list[Lookup] = field(default_factory=list)
-    by_question: dict[_Key, Lookup] = field(default_factory=dict)
+    lookups: list[Lookup] = msgspec.field(default_factory=list)
+    by_question: dict[_Key, Lookup] = msgspec.field(default_factory=dict)
     #: Client, server, name, type -> the open lookup.
-    waiting: dict[tuple[str, str, str, str], Lookup] = field(default_factory=dict)
+    waiting: dict[tuple[str, str, str, str], Lookup] = msgspec.field(default_factory=dict)
 
     def ask(self, seen: DnsSeen, question: Message) -> None:
         name = question.name.lower()

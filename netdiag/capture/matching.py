@@ -10,8 +10,8 @@ sides; of the client; the same timestamp in the SYN, or the same first data. Wha
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.columns import mix
@@ -26,8 +26,7 @@ MAX_CANDIDATES = 4_096
 MIN_DATA = 32
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """What a connection is recognised by. Initial sequence numbers are None where their SYN is not in the capture."""
 
     number: int
@@ -36,8 +35,7 @@ class Entry:
     server_isn: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(msgspec.Struct, frozen=True):
     """The numbers of one connection in both captures. ``sure`` when nothing needs to confirm it."""
 
     here: int

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -71,8 +70,7 @@ def _last(capture: Capture) -> float:
     return max((*moments, *(seen.at for seen in capture.dns), *(seen.at for seen in capture.icmp)), default=0.0)
 
 
-@dataclass(slots=True)
-class _Content:
+class _Content(msgspec.Struct):
     """What a connection's payload turned out to be."""
 
     protocol: str = ""
@@ -81,7 +79,7 @@ class _Content:
     tunnel: ProxyObservation | None = None
     node: NodeObservation | None = None
     tls: TlsObservation | None = None
-    route: Route = field(default="direct")
+    route: Route = "direct"
 
 
 def _of_exhibit(exhibit: Exhibit, icmp: tuple[IcmpSeen, ...], names: Names, ended: float) -> Iterator[AnyObservation]:

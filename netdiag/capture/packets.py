@@ -7,9 +7,9 @@ raises for damage: it yields what can be read, and notes in ``info.damage`` up t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -30,8 +30,7 @@ Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(msgspec.Struct, frozen=True):
     """Where packets were captured. ``linktype`` is a LINKTYPE_ value (tcpdump.org/linktypes.html)."""
 
     linktype: int
@@ -40,8 +39,7 @@ class Interface:
     snaplen: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(msgspec.Struct, frozen=True):
     """Consecutive packets. Arrays have one entry a packet, in file order.
 
     ``data``: uint8, the packets with whatever lies between them, and ``SLACK`` zero bytes after the last.
@@ -69,8 +67,7 @@ class Batch:
         return self.data[start : start + int(self.caplen[index])].tobytes()
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
+class Damage(msgspec.Struct, frozen=True):
     """Where reading had to end, and why."""
 
     #: The last packet that could be read; 0: none.
@@ -80,16 +77,14 @@ class Damage:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(msgspec.Struct, frozen=True):
     """Words that somebody, or a tool, put into the file. ``frame`` 0: about the whole file."""
 
     frame: int
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True):
     """A packet that the capturing system says it dropped (pktmon, epb_verdict), with its reason in words."""
 
     frame: int
@@ -97,8 +92,7 @@ class Drop:
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Process:
+class Process(msgspec.Struct, frozen=True):
     """The program that owned a connection (Network Monitor's process table, pid of ETL and pcapng)."""
 
     pid: int
@@ -113,8 +107,7 @@ class Process:
 MAX_NOTES = 10_000
 
 
-@dataclass(slots=True)
-class FileInfo:
+class FileInfo(msgspec.Struct):
     """What a file says of itself. Lists hold at most ``MAX_NOTES`` entries."""
 
     path: str
@@ -122,7 +115,7 @@ class FileInfo:
     format: str
     #: "gzip", "zstd", "xz", "lz4"; empty for none.
     compression: str = ""
-    interfaces: list[Interface] = field(default_factory=list)
+    interfaces: list[Interface] = msgspec.field(default_factory=list)
     hardware: str = ""
     os: str = ""
     application: str = ""
@@ -130,20 +123,20 @@ class FileInfo:
     dropped: int = 0
     #: Bytes of the (decompressed) file read.
     bytes: int = 0
-    comments: list[Comment] = field(default_factory=list)
-    drops: list[Drop] = field(default_factory=list)
-    processes: list[Process] = field(default_factory=list)
+    comments: list[Comment] = msgspec.field(default_factory=list)
+    drops: list[Drop] = msgspec.field(default_factory=list)
+    processes: list[Process] = msgspec.field(default_factory=list)
     #: Frame -> index into ``processes``, where the format tells it per packet.
-    process_of_frame: dict[int, int] = field(default_factory=dict)
+    process_of_frame: dict[int, int] = msgspec.field(default_factory=dict)
     #: Address -> names that the file gives it (pcapng name resolution blocks).
-    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     #: The TLS secrets in the file, NSS key log format, for display only.
-    tls_secrets: list[str] = field(default_factory=list)
+    tls_secrets: list[str] = msgspec.field(default_factory=list)
     #: Packets of a kind that has no link layer (events, filters), which were left out.
     skipped: int = 0
     damage: Damage | None = None
     #: Oddities that did not end reading, in words.
-    remarks: list[str] = field(default_factory=list)
+    remarks: list[str] = msgspec.field(default_factory=list)
 
 
 class Reader(Protocol):

@@ -12,7 +12,8 @@ import hashlib
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from netdiag.capture.clocks import Clock, Moments
 from netdiag.capture.exhibits import Exhibit
@@ -28,8 +29,7 @@ _MIN_DATA = 8
 _KIND = frozenset(("SYN", "FIN", "RST"))
 
 
-@dataclass(slots=True)
-class Pair:
+class Pair(msgspec.Struct):
     """One packet: what this capture has of it, and the other. ``pieces``: cut otherwise there."""
 
     here: Segment | None
@@ -38,8 +38,7 @@ class Pair:
     pieces: bool = False
 
 
-@dataclass(slots=True)
-class Side:
+class Side(msgspec.Struct):
     """One capture's packets of a connection, copies left out."""
 
     segments: list[Segment]
@@ -60,19 +59,18 @@ class Side:
         return side
 
 
-@dataclass(slots=True)
-class Pairing:
+class Pairing(msgspec.Struct):
     """Two captures' packets of one connection, in the making: ``sure`` pairs first, all of them with a clock."""
 
     here: Side
     there: Side
     #: By sender: what the other capture adds to its sequence numbers.
-    shift: dict[str, int] = field(default_factory=dict)
+    shift: dict[str, int] = msgspec.field(default_factory=dict)
     #: By sender: the first sequence number that this capture holds, as the other would show it.
-    first: dict[str, int] = field(default_factory=dict)
+    first: dict[str, int] = msgspec.field(default_factory=dict)
     same_ids: bool = False
     same_stamps: bool = False
-    sure: list[tuple[int, int]] = field(default_factory=list)
+    sure: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
     @property
     def is_same(self) -> bool:
@@ -244,8 +242,7 @@ def _pieces(pairing: Pairing, here_left: list[int], there_left: list[int]) -> li
     return pairs
 
 
-@dataclass(frozen=True, slots=True)
-class _Span:
+class _Span(msgspec.Struct, frozen=True):
     """Data of one side: from the number ``start`` to before ``end``, in a count that does not wrap."""
 
     start: int

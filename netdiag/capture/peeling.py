@@ -7,8 +7,7 @@ not captured is not read. Tags and tunnels are peeled up to ``MAX_DEPTH`` layers
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -78,8 +77,7 @@ def u16(data: Bytes, offsets: Ints) -> Ints:
     return gather(data, offsets, _PAIR)["value"].astype(np.int64)
 
 
-@dataclass(slots=True)
-class Part:
+class Part(msgspec.Struct):
     """One layer of some packets: which, where it begins, where they end on the wire and in the capture, how deep."""
 
     index: Ints
@@ -98,8 +96,7 @@ class Part:
         return Part(self.index, self.offset, self.wire, self.end, self.depth + 1)
 
 
-@dataclass(slots=True)
-class Meta:
+class Meta(msgspec.Struct):
     """What the IP header says. Arrays, except ``version``."""
 
     ip: Ints
@@ -165,7 +162,7 @@ class Peeling:
         if len(chunks) == 1:
             self.result.segments = chunks[0]
         elif chunks:
-            names = Segments.__slots__
+            names = Segments.__struct_fields__
             joined = {name: np.concatenate([getattr(chunk, name) for chunk in chunks]) for name in names}
             self.result.segments = Segments(**joined)
         if self.data is not self.batch.data:

@@ -48,7 +48,7 @@ class _Frames:
         total = word[0] & 0xFFFF
         usual = (word[1] & 0x3FFF == 0) & (word[2] >> 16 & 0xFF == _TCP) & self._fits(at, 20, total, word[8])
         if not usual.all():
-            at, word, total = at[usual], word[:, usual], total[usual]
+            at, word, total = at.compress(usual), word.compress(usual, axis=1), total.compress(usual)
         out = out.part(count, count + len(at))
         ports = word[5].astype(np.uint64)
         a, b = (address.astype(np.uint64) << np.uint64(16) for address in word[3:5])
@@ -66,7 +66,7 @@ class _Frames:
         total = (word[1] >> 16) + 40
         usual = (word[1] >> 8 & 0xFF == _TCP) & self._fits(at, 40, total, word[13])
         if not usual.all():
-            at, word, total = at[usual], word[:, usual], total[usual]
+            at, word, total = at.compress(usual), word.compress(usual, axis=1), total.compress(usual)
         out = out.part(count, count + len(at))
         wide = word[2:10].astype(np.uint64)
         halves = wide[0::2] << SHIFT | wide[1::2]

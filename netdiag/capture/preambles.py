@@ -5,8 +5,9 @@ Contract: pure. What is encrypted, after an upgrade, is not read here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.capture.dialogue import Dialogue
 from netdiag.model import Failure, NodeObservation, Outcome
@@ -24,8 +25,7 @@ _ANSWERS: dict[RecordType, Literal["upgrade", "acknowledged", "fault"]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Preamble:
+class Preamble(msgspec.Struct, frozen=True):
     """A preamble; ``client`` and ``server`` are where the streams go on behind it and its answer."""
 
     observation: NodeObservation

@@ -10,8 +10,9 @@ import codecs
 import itertools
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import TracebackType
+
+import msgspec
 
 from netdiag.capture.formats import pcap
 from netdiag.capture.packets import Batch, Damage, FileInfo
@@ -72,7 +73,7 @@ class Reader:
                 self._progress(self._source.consumed, self._source.total)
         if reason := self._source.damage:
             damage = self.info.damage or Damage(frame, self.info.bytes, "")
-            self.info.damage = replace(damage, reason=reason)
+            self.info.damage = msgspec.structs.replace(damage, reason=reason)
         self._forgive()
 
     def _forgive(self) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.packets import MAX_NOTES, Batch, FileInfo
@@ -90,7 +90,9 @@ class Series:
             for batch in self._until_cancelled(reader):
                 self.info.interfaces[first:] = reader.info.interfaces
                 own = np.zeros(len(batch), np.uint16) if batch.interface is None else batch.interface
-                yield replace(batch, first_frame=batch.first_frame + frames, interface=own + np.uint16(first))
+                yield msgspec.structs.replace(
+                    batch, first_frame=batch.first_frame + frames, interface=own + np.uint16(first)
+                )
         self._done += reader.info.bytes
         _add(self.info, reader.info, frames)
 
@@ -118,8 +120,8 @@ def _add(whole: FileInfo, part: FileInfo, frames: int) -> None:
     whole.dropped += part.dropped
     whole.bytes += part.bytes
     whole.skipped += part.skipped
-    whole.comments += [replace(c, frame=c.frame + frames if c.frame else 0) for c in part.comments]
-    whole.drops += [replace(drop, frame=drop.frame + frames) for drop in part.drops]
+    whole.comments += [msgspec.structs.replace(c, frame=c.frame + frames if c.frame else 0) for c in part.comments]
+    whole.drops += [msgspec.structs.replace(drop, frame=drop.frame + frames) for drop in part.drops]
     processes = len(whole.processes)
     whole.processes += part.processes
     whole.process_of_frame |= {frame + frames: index + processes for frame, index in part.process_of_frame.items()}
@@ -128,6 +130,8 @@ def _add(whole: FileInfo, part: FileInfo, frames: int) -> None:
     whole.remarks += part.remarks
     if part.damage and not whole.damage:
         reason = f"{part.path}: {part.damage.reason}"
-        whole.damage = replace(part.damage, frame=part.damage.frame + frames if part.damage.frame else 0, reason=reason)
+        whole.damage = msgspec.structs.replace(
+            part.damage, frame=part.damage.frame + frames if part.damage.frame else 0, reason=reason
+        )
     for notes in (whole.comments, whole.drops, whole.tls_secrets, whole.remarks):
         del notes[MAX_NOTES:]

@@ -9,9 +9,9 @@ from __future__ import annotations
 import itertools
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -33,8 +33,7 @@ _SUMS = (
 _TROUBLE = ("unfinished", "unanswered", "refused", "reset_early")
 
 
-@dataclass(slots=True)
-class _Tally:
+class _Tally(msgspec.Struct):
     """How often each value occurs with each server: columns of equal length."""
 
     keys: U64
@@ -42,8 +41,7 @@ class _Tally:
     counts: Ints
 
 
-@dataclass(slots=True)
-class _Part:
+class _Part(msgspec.Struct):
     """The servers of some connections. ``sums``: a row for each of ``_SUMS``; ``times``: round trips in ms by key."""
 
     keys: U64

@@ -16,9 +16,8 @@ from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Bools, Colum
 from netdiag.capture.packets import Ints
 
 _INDEX_BITS = 18  # of packets.BATCH_PACKETS
-_INDEX = np.uint64((1 << _INDEX_BITS) - 1)
-_SIDE = np.uint64(_INDEX_BITS)
-_CONNECTION = ~np.uint64((1 << _INDEX_BITS + 1) - 1)
+#: Bits of a hash that the sort leaves out at first.
+_LEFT_OUT = np.uint64(33)
 
 _COLUMNS = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
 
@@ -130,20 +129,20 @@ class Sorted:
 
 
 def _order(identity: U64, s: Segments) -> Ints:
-    """By connection, side and packet: one sort of numbers that hold all three."""
-    keyed = identity & _CONNECTION
-    keyed |= s.side.astype(np.uint64) << _SIDE
-    keyed |= s.index.view(np.uint64)
-    keyed.sort()
-    place = np.empty(int(s.index.max()) + 1, np.int64)
-    place[s.index] = np.arange(len(s))
-    order = place.take((keyed & _INDEX).view(np.int64))
-    # Two connections that differ only in the bits left out would be mixed.
-    keyed >>= _SIDE
-    ordered = identity.take(order)
-    if ((keyed[1:] == keyed[:-1]) & (ordered[1:] != ordered[:-1])).any():
-        return np.lexsort((s.index, s.side, identity))
-    return order
+    """By connection, side and packet.
+
+    Two numbers of 16 bits hold half of the hash, and the side. numpy sorts such numbers by counting, in less than half
+    the time that longer ones take, and leaves equals in their order: that of the packets.
+    """
+    keys = (identity >> _LEFT_OUT).astype(np.uint32)
+    keys <<= np.uint32(1)
+    keys |= s.side
+    order = np.lexsort((keys.astype(np.uint16), (keys >> np.uint32(16)).astype(np.uint16)))
+    keys, ordered, index = keys.take(order), identity.take(order), s.index.take(order)
+    # Connections that differ only in the bits left out are mixed now, and what was peeled comes behind what is plain.
+    mixed = (ordered[1:] != ordered[:-1]) | (index[1:] < index[:-1])
+    mixed &= keys[1:] == keys[:-1]
+    return np.lexsort((s.index, s.side, identity)) if mixed.any() else order
 
 
 def _bounds(identity: U64, side: npt.NDArray[np.uint8]) -> Ints:

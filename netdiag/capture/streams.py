@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, field
+
+import msgspec
 
 from netdiag.capture.exhibits import Exhibit
 from netdiag.model import Segment
@@ -21,15 +22,14 @@ _WRAP = 1 << 32
 _HALF = 1 << 31
 
 
-@dataclass(slots=True)
-class Stream:
+class Stream(msgspec.Struct):
     """What one side sent. ``wire``: how far its data reached, whether it was captured or not."""
 
     data: bytes = b""
     wire: int = 0
     #: ``data[:ends[i]]`` had arrived at ``times[i]``; both ascend.
-    ends: list[int] = field(default_factory=list)
-    times: list[float] = field(default_factory=list)
+    ends: list[int] = msgspec.field(default_factory=list)
+    times: list[float] = msgspec.field(default_factory=list)
 
     @property
     def cut(self) -> bool:

@@ -8,8 +8,8 @@ on (``judging.py``, ``counting.py``), and put back. Loops over single packets ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.columns import LOOSE, SYN, U64, Bools
@@ -36,8 +36,7 @@ _FRESH["ttl_min"] = 255
 _FRESH["selected"] = True
 
 
-@dataclass(slots=True)
-class Tracked:
+class Tracked(msgspec.Struct):
     """A batch, the rows of its connections as they now are, and the marks of ``batch.all``."""
 
     batch: Sorted

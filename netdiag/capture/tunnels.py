@@ -5,7 +5,7 @@ Contract: pure. Of credentials nothing is kept: what a proxy echoes of them is b
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from netdiag.capture.dialogue import Dialogue
 from netdiag.model import Failure, FailureKind, ProxyObservation, authority
@@ -27,8 +27,7 @@ _WEB_SERVER_STATUS = frozenset({400, 404, 405, 501})
 _PROXY_FIELDS = ("x-squid-error", "proxy-authenticate", "proxy-agent", "proxy-connection", "proxy-status")
 
 
-@dataclass(frozen=True, slots=True)
-class Tunnel:
+class Tunnel(msgspec.Struct, frozen=True):
     """The request for a tunnel; when it was opened, ``client`` and ``server`` are where it begins in the streams."""
 
     observation: ProxyObservation
@@ -48,8 +47,7 @@ class Tunnel:
         return f"{asked} → {said}" if seen.proxy.startswith("http") else f"SOCKS5 {asked} → {said}"
 
 
-@dataclass(slots=True)
-class _Notes:
+class _Notes(msgspec.Struct):
     """What was said so far."""
 
     host: str = ""
@@ -65,7 +63,7 @@ class _Notes:
     client: int = 0
     server: int = 0
     open: bool = False
-    secrets: set[str] = field(default_factory=set)
+    secrets: set[str] = msgspec.field(default_factory=set)
 
     def clean(self, text: str) -> str:
         """What the proxy said, without the secrets that it was sent."""

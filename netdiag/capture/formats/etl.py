@@ -14,9 +14,9 @@ import heapq
 import struct
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import attrgetter
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -65,8 +65,7 @@ _QPC, _SYSTEM_TIME, _CYCLES = 1, 2, 3
 _HEAD = 72 + 32 + 248 + _CLOCK.size
 
 
-@dataclass(frozen=True, slots=True)
-class _Trace:
+class _Trace(msgspec.Struct, frozen=True):
     """What the first record says. A moment in ns is ``start_ns + (ticks - first) * 10^9 / frequency``."""
 
     os: str
@@ -85,8 +84,7 @@ class _Trace:
         return filetime_ns(ticks)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """What the walk over the buffers found: where each begins, whose it is, and its first event's time."""
 
     offsets: array[int]

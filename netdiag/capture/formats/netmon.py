@@ -16,9 +16,9 @@ import itertools
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.formats.netmon_media import link_layer
@@ -62,8 +62,7 @@ _MASK64 = 2**64 - 1
 _SIGN64 = 2**63
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(msgspec.Struct, frozen=True):
     major: int
     minor: int
     network: int

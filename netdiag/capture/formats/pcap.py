@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.formats.records import Buffer, Guess, Shape, pieces, starts
@@ -59,8 +59,7 @@ _MAX_LENGTH = 134_217_728
 _GUESSES = 16
 
 
-@dataclass(frozen=True, slots=True)
-class _Header:
+class _Header(msgspec.Struct, frozen=True):
     order: str
     unit: int
     #: Bytes of the file's header, and of each record's.
@@ -171,10 +170,12 @@ def _read_header(head: bytes, info: FileInfo) -> _Header:
         swapped=(2, 0) <= (major, minor) < (2, 3) or major == 543,
     )
     if (major, minor) == (2, 3):  # some wrote this version with the lengths as before it
-        return replace(header, swapped=any(record.captured > record.length for record in _first_records(head, header)))
+        return msgspec.structs.replace(
+            header, swapped=any(record.captured > record.length for record in _first_records(head, header))
+        )
     if (major, minor) < (2, 3) or major == 543:
         return header
-    variants = [replace(header, record=size) for size in magic.records]
+    variants = [msgspec.structs.replace(header, record=size) for size in magic.records]
     return min(variants, key=lambda variant: _faults(head, variant))  # of equals, the first
 
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -70,8 +70,7 @@ def batches(source: Source, info: FileInfo) -> Iterator[Batch]:
     return _Reader(source, info).batches(byte_order(source.head[8:12]))
 
 
-@dataclass(frozen=True, slots=True)
-class _Blocks:
+class _Blocks(msgspec.Struct, frozen=True):
     """Whole blocks: where they start and end, their type, their first seven words, and why the next is none."""
 
     start: Ints
@@ -119,7 +118,7 @@ class _Reader:
             buffer.cut(end)
             yield from pieces(batch, breaks)
             if skip and not buffer.skip(skip):
-                damage = replace(damage, reason="the file is cut in the middle of a block")
+                damage = msgspec.structs.replace(damage, reason="the file is cut in the middle of a block")
             if damage.reason:
                 info.damage = damage
                 return
@@ -272,8 +271,7 @@ class _Reader:
         return _Columns(start, end, caplen, length, ticks, options, interface, base, count, simple)
 
 
-@dataclass(frozen=True, slots=True)
-class _Columns:
+class _Columns(msgspec.Struct, frozen=True):
     """What packet blocks say. Interfaces are numbered within a section, which has ``count``, from ``base`` on."""
 
     start: Ints
@@ -303,7 +301,7 @@ class _Columns:
 
     def first(self, count: int) -> _Columns:
         """Only the first packets."""
-        return _Columns(*(getattr(self, name)[:count] for name in self.__slots__))
+        return _Columns(*(getattr(self, name)[:count] for name in self.__struct_fields__))
 
 
 def _guesser(buffer: Buffer, order: str) -> Guess:

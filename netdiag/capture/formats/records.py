@@ -14,8 +14,8 @@ import itertools
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, Bytes, Ints
@@ -96,8 +96,7 @@ def pieces(batch: Batch, breaks: Iterable[tuple[int, int]] = ()) -> Iterator[Bat
             )
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True):
     """How long a record is: what the 32-bit number ``at`` bytes into it says, and ``more``, rounded up to ``align``.
 
     ``order`` is "<" or ">". A record shorter than ``least`` ends the chain.
@@ -137,8 +136,8 @@ def starts(buffer: Buffer, shape: Shape, guess: Guess) -> Ints:
 def _walk_lanes(buffer: Buffer, shape: Shape, begin: Ints) -> list[Ints]:
     """The starts from ``begin[0]`` on, in pieces; ``begin``: the guesses, ascending, the first of them a fact."""
     end = np.append(begin[1:], buffer.filled)
-    lengths = np.ndarray((buffer.filled + 1,), "V4", buffer.bytes, shape.at, (1,))
-    unsigned, more, mask = shape.order + "u4", shape.more + shape.align - 1, -shape.align
+    lengths = np.ndarray((buffer.filled + 1,), shape.order + "u4", buffer.bytes, shape.at, (1,))
+    more, mask = shape.more + shape.align - 1, -shape.align
     arrival = begin.copy()
     live = np.arange(len(begin))
     found = []
@@ -146,7 +145,7 @@ def _walk_lanes(buffer: Buffer, shape: Shape, begin: Ints) -> list[Ints]:
         table = np.empty((_STEPS + 1, len(live)), np.int64)
         table[0] = arrival[live]
         for here, position in itertools.pairwise(table):
-            np.add(here, lengths[here].view(unsigned), out=position)
+            np.add(here, lengths[here], out=position)
             position += more
             if shape.align > 1:
                 position &= mask
@@ -156,7 +155,8 @@ def _walk_lanes(buffer: Buffer, shape: Shape, begin: Ints) -> list[Ints]:
         arrival[live] = table[np.minimum(count, _STEPS), np.arange(len(live))]
         found.append(table[:-1][inside[:-1]])
         live = live[(count > _STEPS) & (table[-1] > table[-2])]
-    known = np.sort(np.concatenate(found)) if found else begin[:0]
+    # Each step ascends from lane to lane: the sort that merges what is in order takes an eighth of the other's time.
+    known = np.sort(np.concatenate(found), kind="stable") if found else begin[:0]
     if (arrival[:-1] == begin[1:]).all() and arrival[-1] >= end[-1]:
         return [known]
     first = np.searchsorted(known, begin)

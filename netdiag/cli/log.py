@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_network_options, add_report_options, credentials
-from netdiag.cli.output import Output, choose_format, layout_for
-from netdiag.cli.progress import reading_progress, step_progress
+from netdiag.cli.output import Output, choose_format, layout_for, rendered
+from netdiag.cli.progress import manner, reading_progress, step_progress
 from netdiag.cli.status import exit_status
 from netdiag.model import Report, UsageError
-from netdiag.report import render
 
 _EPILOG = """\
 FILE is a text or log file, an export of Event Viewer (.xml, .csv, text), a Windows event log (.evtx), or the JSON of an
@@ -49,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             if not more and not interrupted and not args.quiet:
                 complain("--run: no finding leads to a probe")
         one = not args.run or (format_ == "text" and len(reports) == 1)
-        output.write(render(report if one else reports, format_, layout_for(output, args)))
+        output.write(rendered(report if one else reports, format_, layout_for(output, args), args))
     if interrupted:
         complain("interrupted: the report is on what was known by then")
     return exit_status(reports, args.fail_on, interrupted=interrupted)
@@ -59,7 +57,7 @@ def _read(args: argparse.Namespace) -> tuple[Report, bool]:
     """Read with a progress bar; whether Ctrl-C ended it early."""
     from netdiag import read_log
 
-    with reading_progress(quiet=args.quiet, color=_color(args), unit="lines") as progress, interruptible() as cancel:
+    with reading_progress(**manner(args), unit="lines") as progress, interruptible() as cancel:
         report = read_log(args.targets, progress=progress, cancel=cancel)
     return report, cancel.is_set()
 
@@ -69,10 +67,6 @@ def _probe(args: argparse.Namespace, report: Report) -> tuple[list[Report], bool
     from netdiag import Options, run_next
 
     options = Options(proxy=args.proxy, credentials=credentials(args.proxy_user), timeout_s=args.timeout)
-    with step_progress(quiet=args.quiet, color=_color(args)) as progress, interruptible() as cancel:
+    with step_progress(**manner(args)) as progress, interruptible() as cancel:
         reports = list(run_next(report, options=options, cancel=cancel, progress=progress))
     return reports, cancel.is_set()
-
-
-def _color(args: argparse.Namespace) -> bool:
-    return not args.no_color and not os.environ.get("NO_COLOR")

@@ -8,7 +8,6 @@ from __future__ import annotations
 from netdiag.model import LogFileObservation, LogObservation, Report
 from netdiag.report import log_facts, sections, units
 from netdiag.report.page import Page
-from netdiag.report.phrases import command_line
 
 #: Evidence of one finding, errors and codes that are listed without --verbose.
 _EVIDENCE = 3
@@ -28,7 +27,7 @@ def body(page: Page, report: Report) -> None:
     for log in logs:
         _read(page, log)
     _timeline(page, logs, errors)
-    _codes(page, logs, errors)
+    _codes(page, report)
     if page.layout.verbose:
         sections.observed(page, report)
     sections.bugs(page, report)
@@ -36,8 +35,7 @@ def body(page: Page, report: Report) -> None:
 
 def _next(page: Page, report: Report) -> None:
     """The commands to run, the root cause's first."""
-    told = dict.fromkeys(command_line(command) for finding in report.findings for command in finding.commands)
-    commands = [command for command in told if command]
+    commands = log_facts.commands(report)
     if not commands:
         return
     page.heading("Run next (netdiag log --run does it)")
@@ -61,7 +59,7 @@ def _timeline(page: Page, logs: list[LogFileObservation], errors: list[LogObserv
     end = max((o.last for o in errors), default=0.0)
     timed = bool(begin and end > begin)
     several = any(len(log.paths) > 1 for log in logs)
-    shown = errors if page.layout.verbose else _worst(errors)
+    shown = log_facts.most_frequent(errors, None if page.layout.verbose else _LISTED)
     for observation in shown:
         time = log_facts.when(observation.started, utc=False) if observation.started else ""
         lead = f"  {time:<19} " if begin else "  "
@@ -80,14 +78,6 @@ def _timeline(page: Page, logs: list[LogFileObservation], errors: list[LogObserv
         page.paragraph((f"The bars show {span}.", "dim"), first="  ")
 
 
-def _worst(errors: list[LogObservation]) -> list[LogObservation]:
-    """The most frequent, in the order of time."""
-    if len(errors) <= _LISTED:
-        return errors
-    kept = {o.id for o in sorted(errors, key=lambda o: -o.count)[:_LISTED]}
-    return [o for o in errors if o.id in kept]
-
-
 def _bars(page: Page, observation: LogObservation, begin: float, end: float) -> str:
     """How often it occurred, over the time of all errors."""
     signs = _BARS if page.layout.unicode else _PLAIN_BARS
@@ -100,14 +90,11 @@ def _bars(page: Page, observation: LogObservation, begin: float, end: float) -> 
     return "".join(signs[-(-count * (len(signs) - 1) // most)] for count in counts)
 
 
-def _codes(page: Page, logs: list[LogFileObservation], errors: list[LogObservation]) -> None:
-    """Every number once."""
-    codes = {code.value: code for o in errors for code in o.codes}
-    codes |= {code.value: code for log in logs for code in log.more_codes}
-    if not codes:
+def _codes(page: Page, report: Report) -> None:
+    listed = log_facts.codes(report)
+    if not listed:
         return
     page.heading("Numbers")
-    listed = list(codes.values())
     for code in listed if page.layout.verbose else listed[:_CODES]:
         source = f" [{code.source}]" if page.layout.verbose and code.source else ""
         page.paragraph(f"{log_facts.number(code)}{source}", first="  ", rest="    ")

@@ -5,10 +5,10 @@ Contract: as facts.py: the strings hold untrusted text as it came.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from netdiag.model import LogCode, LogFileObservation, LogObservation, LogPlace, authority
-from netdiag.report.phrases import some
+from netdiag.model import LogCode, LogFileObservation, LogObservation, LogPlace, Report, authority
+from netdiag.report.phrases import command_line, some
 from netdiag.report.units import counted, moment, size
 
 _FORMS = {
@@ -20,6 +20,32 @@ _FORMS = {
 }
 #: Characters of an error's own words in one line.
 _WORDS = 160
+
+
+def commands(report: Report) -> tuple[str, ...]:
+    """What to run next, the root cause's first, as far as it is safe to type."""
+    told = dict.fromkeys(command_line(command) for finding in report.findings for command in finding.commands)
+    return tuple(command for command in told if command)
+
+
+def most_frequent(errors: Sequence[LogObservation], most: int | None) -> list[LogObservation]:
+    """So many that occurred most often, in the order of time."""
+    if most is None or len(errors) <= most:
+        return list(errors)
+    kept = {o.id for o in sorted(errors, key=lambda o: -o.count)[:most]}
+    return [o for o in errors if o.id in kept]
+
+
+def codes(report: Report) -> list[LogCode]:
+    """Every number once."""
+    found: dict[int, LogCode] = {}
+    for observation in report.observations:
+        if isinstance(observation, LogObservation):
+            found |= {code.value: code for code in observation.codes}
+    for observation in report.observations:
+        if isinstance(observation, LogFileObservation):
+            found |= {code.value: code for code in observation.more_codes}
+    return list(found.values())
 
 
 def when(at: float, *, utc: bool) -> str:

@@ -128,3 +128,11 @@ def test_describe():
 @pytest.mark.parametrize("word", ["$(x)", "`x`", "a;b", 'a"b', "a'b", "a|b", "a&b", "%PATH%", "a\nb", "!x", "é"])
 def test_words_that_a_shell_would_run_are_in_no_command(word):
     assert command_line(["netdiag", "dns", word]) == ""
+
+
+def test_as_markdown():
+    text = render(REPORT, "markdown")
+    assert "netdiag node n2:8060" in text
+    assert "reboot" not in text
+    assert "2024-05-21 10:00:00" in text
+    assert "WSAECONNREFUSED" in text

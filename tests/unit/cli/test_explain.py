@@ -161,7 +161,7 @@ def test_each_heading_of_the_guide_is_found(heading, identifier, capsys):
         ("fourth hop", "hop-arithmetic"),
         ("report id", "gather-logs"),
         ("synretransmit", "netmon-trace"),
-        ("service tags", "address-notice"),
+        ("email notification", "address-notice"),
         ("urlfetch", "url-retrieval"),
         ("trust relationship", "log.trust-relationship-failed"),
     ],

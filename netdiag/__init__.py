@@ -43,7 +43,9 @@ if TYPE_CHECKING:
         diagnose_endpoints,
         parse_target,
         read_capture,
+        read_log,
         rejudge,
+        run_next,
         trace_path,
     )
 
@@ -76,8 +78,10 @@ __all__ = [
     "merge_reports",
     "parse_target",
     "read_capture",
+    "read_log",
     "rejudge",
     "render",
+    "run_next",
     "trace_path",
     "verify_certificate",
     "write_flows",
@@ -101,6 +105,7 @@ _HOME = {
         ("Options", "diagnose_endpoint", "diagnose_endpoints", "parse_target", "rejudge"), "netdiag.session"
     ),
     **dict.fromkeys(("TraceOptions", "trace_path"), "netdiag.session"),
+    **dict.fromkeys(("read_log", "run_next"), "netdiag.session"),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

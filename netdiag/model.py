@@ -1176,6 +1176,111 @@ class AllowlistObservation(Observation, tag="allowlist", frozen=True, kw_only=Tr
     remarks: tuple[str, ...] = ()
 
 
+class LogCode(Struct, frozen=True, kw_only=True):
+    """The number of an error in a log, decoded. What the table does not hold has no name."""
+
+    #: As an unsigned number of 32 bits; and as Windows writes it in hexadecimal ("0x8009030D").
+    value: int
+    hexadecimal: str
+    name: str = ""
+    meaning: str = ""
+    #: The header that defines it, and the page that documents it.
+    source: str = ""
+
+
+class LogException(Struct, frozen=True, kw_only=True):
+    """One of the exceptions that were nested in each other, outermost first. ``type`` is empty for mere text."""
+
+    type: str = ""
+    message: str = ""
+    #: The program or component that reported it, where the log says so.
+    source: str = ""
+
+
+class LogPlace(Struct, frozen=True, kw_only=True):
+    """Where something wanted to connect to. ``host`` is a name or an address, exactly as far as it is a valid one."""
+
+    host: str
+    port: int | None = None
+    #: As in the URL, in lower case ("net.tcp", "https"); empty where there was no URL.
+    scheme: str = ""
+    #: The address that was tried, where the log tells it beside the name.
+    address: str = ""
+
+
+class LogAssembly(Struct, frozen=True, kw_only=True):
+    """A .NET assembly, or a DLL, that could not be loaded."""
+
+    name: str
+    version: str = ""
+    public_key_token: str = ""
+
+
+class LogObservation(Observation, tag="log", frozen=True, kw_only=True):
+    """One error of a log, as often as it occurred; everything as the log tells it.
+
+    ``started`` is its first time, 0 where the log tells none.
+    """
+
+    count: int = 1
+    #: Its last time; and how often it occurred in each span that it did: (start of the span, count).
+    last: float = 0.0
+    spans: tuple[tuple[float, int], ...] = ()
+    #: How long such a span is: an hour, or more where it occurred in very many.
+    span_s: float = 3600.0
+    level: str = ""
+    provider: str = ""
+    event_id: int | None = None
+    nodes: tuple[str, ...] = ()
+    #: The file and the line (the record of an event log) of the first.
+    path: str = ""
+    line: int = 0
+    #: The first one's text, without frames of stacks; cut where it is long.
+    text: str = ""
+    exceptions: tuple[LogException, ...] = ()
+    codes: tuple[LogCode, ...] = ()
+    #: HTTP status codes that it tells.
+    statuses: tuple[int, ...] = ()
+    places: tuple[LogPlace, ...] = ()
+    assembly: LogAssembly | None = None
+    #: The subject of the certificate that it names.
+    certificate: str = ""
+    #: How long the attempt lasted before it failed, where it says so.
+    waited_s: float | None = None
+    activity_ids: tuple[str, ...] = ()
+
+
+class LogFileObservation(Observation, tag="log-file", frozen=True, kw_only=True):
+    """What was read: files, times, nodes, identifiers. ``started`` is the time of the first entry."""
+
+    paths: tuple[str, ...]
+    #: ("text", "event-xml", "csv", "evtx", "json"), one for each file.
+    formats: tuple[str, ...]
+    bytes: int = 0
+    #: Events, rows or entries; of text files lines.
+    entries: int = 0
+    #: By level, as far as the log tells one.
+    errors: int = 0
+    warnings: int = 0
+    #: Entries that look like errors, whatever their level.
+    suspicious: int = 0
+    last: float = 0.0
+    #: Whether times are UTC. Otherwise they are the clock of the machine that wrote the log.
+    utc: bool = False
+    nodes: tuple[str, ...] = ()
+    activity_ids: tuple[str, ...] = ()
+    more_activity_ids: int = 0
+    report_ids: tuple[str, ...] = ()
+    #: Different errors that there was no room for, how often those occurred, and which codes they named.
+    more_errors: int = 0
+    more_count: int = 0
+    more_codes: tuple[LogCode, ...] = ()
+    #: What could not be read, a sentence each.
+    damage: tuple[str, ...] = ()
+    #: The whole was not read: it was interrupted.
+    interrupted: bool = False
+
+
 AnyObservation = (
     CaptureObservation
     | ServiceObservation
@@ -1197,6 +1302,8 @@ AnyObservation = (
     | HttpsObservation
     | ServiceTagsObservation
     | AllowlistObservation
+    | LogFileObservation
+    | LogObservation
 )
 
 #: The rung that each type belongs to, in ladder order.
@@ -1221,6 +1328,8 @@ RUNG_OF: dict[type[Observation], Rung] = {
     HttpsObservation: "https",
     ServiceTagsObservation: "machine",
     AllowlistObservation: "machine",
+    LogFileObservation: "machine",
+    LogObservation: "machine",
 }
 
 
@@ -1250,7 +1359,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     """One fault, as judged by one rule.
 
     ``evidence`` holds observation ids. ``folded`` holds the ids of findings that this one explains, and so replaces.
-    ``details`` are the steps of the reasoning, a sentence each, where the summary cannot hold them.
+    ``details`` are the steps of the reasoning, a sentence each, where the summary cannot hold them. ``commands`` are
+    netdiag's own that look further, each as its arguments without the quotes of any shell: ("netdiag", "dns", "h").
     """
 
     id: str
@@ -1263,6 +1373,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     reference: str = ""
     folded: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 class ResetEntry(Struct, frozen=True, kw_only=True):

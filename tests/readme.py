@@ -72,6 +72,7 @@ EXAMPLES = {
     "allowlist": Example(
         "netdiag allowlist --tags examples/service-tags.json --rules examples/firewall.txt --region westus2"
     ),
+    "log": Example("netdiag log examples/integration-runtime.log"),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 

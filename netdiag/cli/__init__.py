@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
     "allowlist": "firewall rules against the service's addresses: what to add, what is stale",
+    "log": "event logs and error texts: known issues, who must do what, and what to probe next",
     "report": "saved reports: rendered again, or merged into one incident",
     "explain": "what a finding means and what to do; alone, the catalogue",
     "schema": "the JSON Schema of a report, or of an incident",

@@ -1,4 +1,7 @@
-"""``netdiag explain``: what a finding means and what to do; without an id, the catalogue; with words, a search."""
+"""``netdiag explain``: what a finding means and what to do; without an id, the catalogue; with words, a search.
+
+Beside findings there are topics (rules/topics.py), and each heading of the troubleshooting guide leads to one of them.
+"""
 
 from __future__ import annotations
 
@@ -15,14 +18,16 @@ from netdiag.model import UsageError
 from netdiag.report.escape import to_ascii
 from netdiag.rules import CATALOGUE, RENAMED
 from netdiag.rules.registry import Rule
+from netdiag.rules.topics import HEADINGS, TOPICS, Topic
 
 _MAX_WIDTH = 100
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     """Declare the arguments."""
-    parser = subparsers.add_parser("explain", description=__doc__.partition(": ")[2], allow_abbrev=False)
-    parser.add_argument("words", nargs="*", metavar="ID", help="a finding's id, or words to look for")
+    description = __doc__.splitlines()[0].partition(": ")[2]
+    parser = subparsers.add_parser("explain", description=description, allow_abbrev=False)
+    parser.add_argument("words", nargs="*", metavar="ID", help="a finding's id, a heading of the guide, or words")
     add_output_options(parser)
 
 
@@ -49,38 +54,58 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _ids() -> set[str]:
-    return {*CATALOGUE, *RENAMED}
+    return {*CATALOGUE, *RENAMED, *TOPICS}
 
 
-def _find(words: list[str]) -> list[Rule]:
-    """The rule with that id, or those that hold all words: in id and title, else in the explanation."""
+def _find(words: list[str]) -> list[Rule | Topic]:
+    """The entry with that id or heading, or those that hold all words: in id, title and heading, else anywhere."""
+    everything: dict[str, Rule | Topic] = {**CATALOGUE, **TOPICS}
     if not words:
-        return list(CATALOGUE.values())
+        return list(everything.values())
     asked = " ".join(words).strip()
-    renamed = RENAMED.get(asked, asked)
-    if renamed in CATALOGUE:
-        return [CATALOGUE[renamed]]
+    known = RENAMED.get(asked, asked)
+    known = _headings().get(_bare(known), known)
+    if known in everything:
+        return [everything[known]]
     needles = asked.casefold().split()
     for haystack in (_title, _everything):
-        found = [rule for rule in CATALOGUE.values() if all(needle in haystack(rule) for needle in needles)]
+        found = [entry for entry in everything.values() if all(needle in haystack(entry) for needle in needles)]
         if found and needles and "." not in asked:
             return found
     import difflib
 
-    close = difflib.get_close_matches(asked, CATALOGUE, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(asked, everything, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "; netdiag explain alone lists them all"
     raise UsageError(f"no finding is called {asked!r}{hint}")
 
 
-def _title(rule: Rule) -> str:
-    return f"{rule.id} {rule.title}".casefold()
+def _bare(heading: str) -> str:
+    """A heading without what gets lost on a command line: case, quotation marks, a full stop."""
+    return " ".join(heading.casefold().translate(str.maketrans("", "", "'\"’‘“”.?")).split())
 
 
-def _everything(rule: Rule) -> str:
-    return f"{_title(rule)} {rule.explanation}".casefold()
+def _headings() -> dict[str, str]:
+    return {_bare(heading): identifier for heading, identifier in HEADINGS.items()}
 
 
-def _entry(rule: Rule) -> dict[str, object]:
+def _title(entry: Rule | Topic) -> str:
+    headings = " ".join(heading for heading, identifier in HEADINGS.items() if identifier == entry.id)
+    words = f" {entry.words}" if isinstance(entry, Topic) else ""
+    return f"{entry.id} {entry.title} {headings}{words}".casefold()
+
+
+def _everything(entry: Rule | Topic) -> str:
+    return f"{_title(entry)} {entry.explanation}".casefold()
+
+
+def _entry(rule: Rule | Topic) -> dict[str, object]:
+    if isinstance(rule, Topic):
+        return {
+            "id": rule.id,
+            "title": rule.title,
+            "explanation": rule.explanation,
+            "reference": rule.reference,
+        }
     return {
         "id": rule.id,
         "title": rule.title,
@@ -91,8 +116,10 @@ def _entry(rule: Rule) -> dict[str, object]:
     }
 
 
-def _catalogue(rules: Iterable[Rule], width: int) -> str:
-    rules = tuple(rules)
+def _catalogue(entries: Iterable[Rule | Topic], width: int) -> str:
+    entries = tuple(entries)
+    rules = [entry for entry in entries if isinstance(entry, Rule)]
+    topics = [entry for entry in entries if isinstance(entry, Topic)]
     lines: list[str] = []
     stem = ""
     column = max((len(rule.id) for rule in rules), default=0)
@@ -103,21 +130,30 @@ def _catalogue(rules: Iterable[Rule], width: int) -> str:
             stem = first
         lead = f"  {rule.severity:<8} {rule.id:<{column}} "
         lines += textwrap.wrap(rule.title, width, initial_indent=lead, subsequent_indent=" " * len(lead))
+    if topics:
+        lines += ["", "topics"] if lines else ["topics"]
+        column = max(len(topic.id) for topic in topics)
+        for topic in topics:
+            lead = f"  {topic.id:<{column}} "
+            lines += textwrap.wrap(topic.title, width, initial_indent=lead, subsequent_indent=" " * len(lead))
     lines += ["", "netdiag explain ID says what a finding means and what to do."]
     return "\n".join([*lines, ""])
 
 
-def _explanation(rule: Rule, width: int) -> str:
-    lines = textwrap.wrap(f"{rule.id} ({rule.severity}): {rule.title}", width, subsequent_indent="  ")
+def _explanation(rule: Rule | Topic, width: int) -> str:
+    kind = f" ({rule.severity})" if isinstance(rule, Rule) else ""
+    lines = textwrap.wrap(f"{rule.id}{kind}: {rule.title}", width, subsequent_indent="  ")
     lines.append("")
     for block in rule.explanation.split("\n\n"):
         lines += _reflowed(block, width)
         lines.append("")
-    if rule.folds:
+    if isinstance(rule, Rule) and rule.folds:
         folded = f"It explains, and so replaces: {', '.join(rule.folds)}"
         lines += [*textwrap.wrap(folded, width, subsequent_indent="  ", break_on_hyphens=False), ""]
     if rule.reference:
-        lines += [f"See {rule.reference}", ""]
+        reference = f"See {rule.reference}"
+        lines += textwrap.wrap(reference, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        lines.append("")
     return "\n".join(lines)
 
 

@@ -178,7 +178,7 @@ def progress_for(total: int, *, quiet: bool, color: bool) -> Progress:
 
 
 class ReadingProgress:
-    """Called while a file is read: ``progress(bytes read, bytes in all or None, packets)``. Shows nothing."""
+    """Called while a file is read: ``progress(bytes read, bytes in all or None, packets or lines)``. Shows nothing."""
 
     def __enter__(self) -> Self:
         return self
@@ -195,8 +195,9 @@ class ReadingProgress:
 class TerminalReadingProgress(ReadingProgress):
     """A bar on stderr with the rate and the time left, for what takes longer than ``PATIENCE_S``."""
 
-    def __init__(self, *, color: bool) -> None:
+    def __init__(self, *, color: bool, unit: str = "packets") -> None:
         self._color = color
+        self._unit = unit
         self._started = time.monotonic()
         self._before = 0
         self._bar: RichProgress | None = None
@@ -219,9 +220,9 @@ class TerminalReadingProgress(ReadingProgress):
             return
         if self._bar is None:
             self._bar = _reading_bar(self._color, sized=total is not None)
-        rate = f"{packets / max(took, 0.001):,.0f} packets/s, {done / 1e6 / max(took, 0.001):,.0f} MB/s"
+        rate = f"{packets / max(took, 0.001):,.0f} {self._unit}/s, {done / 1e6 / max(took, 0.001):,.0f} MB/s"
         said = "judging them" if total is not None and done >= total else rate
-        self._bar.update(self._bar.task_ids[0], completed=done, total=total, rate=f"{packets:,} packets, {said}")
+        self._bar.update(self._bar.task_ids[0], completed=done, total=total, rate=f"{packets:,} {self._unit}, {said}")
 
 
 def _reading_bar(color: bool, *, sized: bool) -> RichProgress:
@@ -236,11 +237,11 @@ def _reading_bar(color: bool, *, sized: bool) -> RichProgress:
     return progress
 
 
-def reading_progress(*, quiet: bool, color: bool) -> ReadingProgress:
+def reading_progress(*, quiet: bool, color: bool, unit: str = "packets") -> ReadingProgress:
     """The right kind for stderr as it is."""
     if not _watched(quiet):
         return ReadingProgress()
-    return TerminalReadingProgress(color=color)
+    return TerminalReadingProgress(color=color, unit=unit)
 
 
 class StepProgress:

@@ -20,6 +20,8 @@ from netdiag.model import (
     DnsObservation,
     HttpsObservation,
     KeyObservation,
+    LogFileObservation,
+    LogObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
@@ -99,6 +101,8 @@ _describe.register(RetrievalObservation, certificate_facts.retrieval)
 _describe.register(KeyObservation, certificate_facts.key)
 _describe.register(TraceObservation, _by("trace_facts", "trace"))
 _describe.register(WireObservation, _by("trace_facts", "wire"))
+_describe.register(LogObservation, _by("log_facts", "error"))
+_describe.register(LogFileObservation, _by("log_facts", "summary"))
 _describe.register(AlignmentObservation, _by("comparison", "describe_alignment"))
 _describe.register(AlignedObservation, _by("comparison", "describe_aligned"))
 _describe.register(ServiceTagsObservation, _by("allowlist", "describe_tags"))
@@ -240,6 +244,13 @@ def details(observation: Observation) -> tuple[str, ...]:
         from netdiag.report import allowlist
 
         lines += allowlist.details(observation)
+    elif isinstance(observation, LogObservation | LogFileObservation):
+        from netdiag.report import log_facts
+
+        if isinstance(observation, LogObservation):
+            lines += log_facts.details(observation)
+        else:
+            lines += log_facts.summary_details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

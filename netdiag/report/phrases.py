@@ -6,6 +6,7 @@ Contract: as facts.py: the strings hold untrusted text as it came.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from netdiag.model import Blame, CertificateSummary, Culprit, Failure, name_part
 from netdiag.report.units import day
@@ -81,6 +82,18 @@ def culprit(found: Culprit | None) -> str:
     address = "" if found.address in found.name else found.address
     parts = [part for part in (found.name, address, hop) if part]
     return f" ({', '.join(parts)})" if parts else ""
+
+
+#: What every shell takes as it stands, and what it takes in quotation marks.
+_SAFE_WORD = re.compile(r"[A-Za-z0-9_./:+@=,-]+")
+_QUOTABLE_WORD = re.compile(r"[A-Za-z0-9_./:+@=,\[\] -]+")
+
+
+def command_line(arguments: Sequence[str]) -> str:
+    """A command to be typed into cmd, PowerShell or a Unix shell; empty when a word is not safe in all of them."""
+    if not all(_QUOTABLE_WORD.fullmatch(word) for word in arguments):
+        return ""
+    return " ".join(word if _SAFE_WORD.fullmatch(word) else f'"{word}"' for word in arguments)
 
 
 def common_name(name: str) -> str:

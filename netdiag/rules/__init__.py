@@ -2,6 +2,8 @@
 
 catalogue.py  every rule, in the ladder's order
 files.py      those that certificate files are judged by
+log_files.py  those that logs are judged by
+topics.py     what ``explain`` knows beside findings; the guide's headings
 registry.py   ``@rule``, and how rules are asked
 verdict.py    findings -> the verdict
 others        the rules themselves, by stem
@@ -16,7 +18,13 @@ if TYPE_CHECKING:
     from netdiag.rules.catalogue import CATALOGUE, findings
     from netdiag.rules.registry import RENAMED, Hit, Rule, rule
     from netdiag.rules.seen import Seen
-    from netdiag.rules.verdict import conclude, conclude_allowlist, conclude_capture, conclude_certificates
+    from netdiag.rules.verdict import (
+        conclude,
+        conclude_allowlist,
+        conclude_capture,
+        conclude_certificates,
+        conclude_log,
+    )
 
 __all__ = [
     "CATALOGUE",
@@ -28,6 +36,7 @@ __all__ = [
     "conclude_allowlist",
     "conclude_capture",
     "conclude_certificates",
+    "conclude_log",
     "findings",
     "rule",
 ]
@@ -37,7 +46,9 @@ _HOME = {
     **dict.fromkeys(("CATALOGUE", "findings"), "catalogue"),
     **dict.fromkeys(("RENAMED", "Hit", "Rule", "rule"), "registry"),
     "Seen": "seen",
-    **dict.fromkeys(("conclude", "conclude_allowlist", "conclude_capture", "conclude_certificates"), "verdict"),
+    **dict.fromkeys(
+        ("conclude", "conclude_allowlist", "conclude_capture", "conclude_certificates", "conclude_log"), "verdict"
+    ),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

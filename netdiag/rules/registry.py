@@ -23,6 +23,7 @@ from netdiag.model import (
     Finding,
     HttpsObservation,
     KeyObservation,
+    LogFileObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
@@ -50,6 +51,7 @@ class Hit:
     severity: Severity | None = None
     culprit: Culprit | None = None
     details: tuple[str, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()
 
 
 Check = Callable[[Seen], Iterable[Hit]]
@@ -123,6 +125,7 @@ MODULES = (
     *("chain_clock", "chain", "chain_policy", "chain_revocation"),
     "key",
     "https",
+    *("log_setup", "log_certificates", "log_nodes", "log_network", "log"),
     "capture",
     "allowlist",
 )
@@ -148,6 +151,7 @@ _SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "key": (KeyObservation,),
     "https": (HttpsObservation,),
     "allowlist": (AllowlistObservation,),
+    "log": (LogFileObservation,),
 }
 
 
@@ -194,6 +198,7 @@ def _finding(entry: Rule, hit: Hit) -> Finding:
         culprit=hit.culprit,
         reference=entry.reference,
         details=hit.details,
+        commands=hit.commands,
     )
 
 

@@ -19,6 +19,7 @@ from netdiag.model import (
     Culprit,
     DnsObservation,
     Finding,
+    LogFileObservation,
     NodeObservation,
     Observation,
     Opening,
@@ -36,6 +37,7 @@ from netdiag.rules.addresses import parse_address
 from netdiag.rules.alignment import refined
 from netdiag.rules.captured import opened
 from netdiag.rules.dns_noise import usual_in_vain
+from netdiag.rules.log_issue import by_frequency
 from netdiag.rules.lookups import canonical
 from netdiag.rules.registry import CATALOGUE
 from netdiag.rules.seen import Seen
@@ -88,7 +90,8 @@ def findings(seen: Seen, broken: Broken | None = None) -> tuple[Finding, ...]:
     """
     captures = seen.of(CaptureObservation)
     if not captures:
-        return registry.findings(seen, broken)
+        found = registry.findings(seen, broken)
+        return by_frequency(found, seen) if seen.of(LogFileObservation) else found
     told: set[str] = set()
 
     def once(identifier: str, error: Exception) -> None:

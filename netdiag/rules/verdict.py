@@ -11,6 +11,7 @@ from netdiag.model import (
     ChainObservation,
     DnsObservation,
     Finding,
+    LogFileObservation,
     NotRun,
     ServiceTagsObservation,
     Severity,
@@ -132,6 +133,25 @@ def _needed(seen: Seen) -> str:
     needs = [need for tags in seen.of(ServiceTagsObservation) for need in tags.needs if need.tag]
     told = [f"{need.tag} on port {need.port}: {counted(need.prefixes.total, 'prefix', 'prefixes')}" for need in needs]
     return f"What a firewall must let through: {few(told)}" if told else "No service tag is known for what was asked"
+
+
+def conclude_log(seen: Seen, findings: Sequence[Finding], *, whole: bool = True) -> Verdict:
+    """The verdict over logs. ``whole`` is False when they were not read or judged to their end."""
+    worst = findings[0] if findings else None
+    if worst is not None and worst.severity is Severity.ERROR:
+        return _caused("failed", worst)
+    logs = seen.of(LogFileObservation)
+    entries = sum(log.entries for log in logs)
+    what = "entry" if entries == 1 else "entries"
+    if logs and all(form == "text" for log in logs for form in log.formats):
+        what = "line" if entries == 1 else "lines"
+    read = f"{entries:,} {what}"
+    if not whole or not entries:
+        summary = f"{seen.target.authority}: {f'only {read} were read' if entries else 'there is no entry in it'}"
+        return Verdict(status="inconclusive", finding=None, blame=None, summary=summary)
+    if worst is not None and worst.severity is Severity.WARNING:
+        return _caused("impaired", worst)
+    return Verdict(status="healthy", finding=None, blame=None, summary=f"{seen.target.authority}: no error in {read}")
 
 
 def _all_valid(chains: Sequence[ChainObservation]) -> str:

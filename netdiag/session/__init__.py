@@ -17,6 +17,7 @@ forked.py      a copy of this process, to be such a helper
 captures.py    capture files instead of a live network
 certificates.py  certificate files, and what they name
 allowlists.py  firewall rules and service tags
+logs.py        event logs and error texts, and the probes that they lead to
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from netdiag.session.certificates import CertificateOptions, check_certificates
     from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
     from netdiag.session.judgement import judge, rejudge
+    from netdiag.session.logs import read_log, run_next
     from netdiag.session.options import Options
     from netdiag.session.route import TraceOptions, trace_path
     from netdiag.session.target import parse_server, parse_target
@@ -49,7 +51,9 @@ __all__ = [
     "parse_server",
     "parse_target",
     "read_capture",
+    "read_log",
     "rejudge",
+    "run_next",
     "trace_path",
 ]
 
@@ -60,6 +64,7 @@ _HOME = {
     **dict.fromkeys(("CertificateOptions", "check_certificates"), "certificates"),
     **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),
     **dict.fromkeys(("judge", "rejudge"), "judgement"),
+    **dict.fromkeys(("read_log", "run_next"), "logs"),
     "Options": "options",
     **dict.fromkeys(("TraceOptions", "trace_path"), "route"),
     **dict.fromkeys(("parse_server", "parse_target"), "target"),

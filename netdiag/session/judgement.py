@@ -16,6 +16,7 @@ from netdiag.model import (
     DnsObservation,
     Finding,
     HttpsObservation,
+    LogFileObservation,
     MachineInfo,
     NotRun,
     Report,
@@ -165,12 +166,48 @@ def judge_allowlist(
     )
 
 
+def judge_log(
+    target: Target,
+    *,
+    started: float,
+    took_s: float,
+    observations: tuple[AnyObservation, ...],
+    internal_errors: tuple[str, ...] = (),
+    interrupted: bool = False,
+) -> Report:
+    """The report over what logs say; the first observation is of all that was read."""
+    from netdiag.rules import Seen, conclude_log
+    from netdiag.rules.log_files import findings
+
+    errors = list(internal_errors)
+    seen = Seen(target, "direct", observations)
+    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
+    return Report(
+        tool=Tool(version=__version__),
+        command="log",
+        target=target,
+        started=started,
+        took_s=took_s,
+        verdict=conclude_log(seen, found, whole=not errors and not interrupted),
+        findings=found,
+        observations=observations,
+        internal_errors=tuple(errors),
+    )
+
+
 def rejudge(report: Report) -> Report:
     """The same observations, judged by today's rules.
 
     Bugs of the rules that judged it before are forgotten; those that today's have are in ``internal_errors``.
     """
-    from netdiag.rules import Seen, conclude_allowlist, conclude_capture, conclude_certificates, findings
+    from netdiag.rules import (
+        Seen,
+        conclude_allowlist,
+        conclude_capture,
+        conclude_certificates,
+        conclude_log,
+        findings,
+    )
 
     errors = [error for error in report.internal_errors if not error.startswith(_OF_RULES)]
     judged_to_the_end = len(errors) == len(report.internal_errors)
@@ -180,6 +217,9 @@ def rejudge(report: Report) -> Report:
         verdict = conclude_certificates(seen, found, whole=not errors, not_run=report.not_run)
     elif report.command == "allowlist":
         verdict = conclude_allowlist(seen, found, whole=not errors)
+    elif report.command == "log":
+        interrupted = any(log.interrupted for log in seen.of(LogFileObservation))
+        verdict = conclude_log(seen, found, whole=not errors and not interrupted)
     elif seen.of(CaptureObservation):
         verdict = conclude_capture(seen, found, whole=not errors)
     else:

@@ -160,3 +160,10 @@ def test_library_example_compares_rules(monkeypatch, capsys):
 def test_changelog_names_each_finding():
     sections = re.findall(r"^### Findings\n(.*?)(?=^##|\Z)", CHANGES, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r"`([a-z]+\.[a-z0-9-]+)`", "".join(sections))) == set(CATALOGUE)
+
+
+def test_library_example_reads_logs(monkeypatch, capsys):
+    monkeypatch.chdir(support.ROOT)
+    (program,) = [program for program in PROGRAMS if "read_log" in program]
+    exec(compile(program, "README.md", "exec"), {})
+    assert "log.node-refused [(('netdiag', 'node', 'ir-node2.corp.example:8060'),)]" in capsys.readouterr().out

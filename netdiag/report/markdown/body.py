@@ -11,6 +11,7 @@ from functools import partial
 from netdiag.model import (
     CaptureObservation,
     Finding,
+    LogFileObservation,
     Observation,
     Report,
     Route,
@@ -57,6 +58,10 @@ def rest(document: Document, report: Report) -> None:
         capture.rest(document, report)
     elif any(isinstance(observation, ServiceTagsObservation) for observation in report.observations):
         _rules_and_tags(document, report)
+    elif any(isinstance(observation, LogFileObservation) for observation in report.observations):
+        from netdiag.report.markdown import log
+
+        log.rest(document, report)
     elif report.target.scheme == "file":
         from netdiag.report.markdown import certificate
 

@@ -9,6 +9,7 @@ import pytest
 from netdiag.cli import main
 from netdiag.model import Severity
 from netdiag.rules import CATALOGUE, registry
+from netdiag.rules.topics import HEADINGS, TOPICS
 
 
 @pytest.fixture
@@ -32,6 +33,8 @@ def catalogue(monkeypatch):
 
     monkeypatch.setattr(explain, "CATALOGUE", registry.CATALOGUE)
     monkeypatch.setattr(explain, "RENAMED", {"tls.replaced": "tls.intercepted"})
+    monkeypatch.setattr(explain, "TOPICS", {})
+    monkeypatch.setattr(explain, "HEADINGS", {})
     return registry.CATALOGUE
 
 
@@ -121,3 +124,52 @@ def test_every_real_finding_can_be_explained_in_80_columns(identifier, capsys):
     assert (status, err) == (0, "")
     assert out.startswith(identifier)
     assert [line for line in out.splitlines() if len(line) > 80 and "http" not in line] == []
+
+
+@pytest.mark.parametrize("identifier", TOPICS)
+def test_every_topic_can_be_explained_in_80_columns(identifier, capsys):
+    status, out, err = run(capsys, identifier)
+    assert (status, err) == (0, "")
+    assert out.startswith(f"{identifier}: {TOPICS[identifier].title[:20]}")
+    assert [line for line in out.splitlines() if len(line) > 80] == []
+
+
+def test_topics_stand_below_the_findings(capsys):
+    out = run(capsys)[1]
+    assert out.index("\ntopics\n") > out.index("\nlog\n")
+    assert set(TOPICS).isdisjoint(CATALOGUE)
+
+
+@pytest.mark.parametrize(("heading", "identifier"), HEADINGS.items())
+def test_each_heading_of_the_guide_is_found(heading, identifier, capsys):
+    assert identifier in {*CATALOGUE, *TOPICS}
+    for asked in ([heading], heading.split(), [heading.upper().rstrip(".")], [heading.replace("'", "’")]):
+        assert run(capsys, *asked)[1].startswith(identifier)
+
+
+@pytest.mark.parametrize(
+    ("words", "identifier"),
+    [
+        ("register button", "register-button"),
+        ("jre", "log.java-runtime-missing"),
+        ("out of memory", "log.out-of-memory"),
+        ("ttl table", "ttl-table"),
+        ("concurrent jobs", "log.concurrent-jobs-limit"),
+        ("gather logs", "gather-logs"),
+        ("hop arithmetic", "hop-arithmetic"),
+        ("bridge", "log.driver-not-on-destination"),
+        ("fourth hop", "hop-arithmetic"),
+        ("report id", "gather-logs"),
+        ("synretransmit", "netmon-trace"),
+        ("email notification", "address-notice"),
+        ("urlfetch", "url-retrieval"),
+        ("trust relationship", "log.trust-relationship-failed"),
+    ],
+)
+def test_a_few_words_are_enough(words, identifier, capsys):
+    assert run(capsys, *words.split())[1].startswith(identifier)
+
+
+def test_a_topic_as_json(capsys):
+    entry = json.loads(run(capsys, "register-button", "--format", "json")[1])
+    assert (entry["id"], set(entry)) == ("register-button", {"id", "title", "explanation", "reference"})

@@ -81,11 +81,7 @@ def _timeline(page: Page, logs: list[LogFileObservation], errors: list[LogObserv
 def _bars(page: Page, observation: LogObservation, begin: float, end: float) -> str:
     """How often it occurred, over the time of all errors."""
     signs = _BARS if page.layout.unicode else _PLAIN_BARS
-    counts = [0] * _COLUMNS
-    for start, count in observation.spans:
-        middle = max(start, observation.started)
-        at = int((middle - begin) / (end - begin) * _COLUMNS)
-        counts[min(max(at, 0), _COLUMNS - 1)] += count
+    counts = log_facts.histogram(observation, begin, end, _COLUMNS)
     most = max(counts) or 1
     return "".join(signs[-(-count * (len(signs) - 1) // most)] for count in counts)
 

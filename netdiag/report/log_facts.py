@@ -74,6 +74,16 @@ def words(observation: LogObservation) -> str:
     return said if len(said) <= _WORDS else f"{said[: _WORDS - 1].rstrip()}…"
 
 
+def histogram(observation: LogObservation, begin: float, end: float, columns: int) -> list[int]:
+    """How often it occurred in each of ``columns`` equal parts of the time from ``begin`` to ``end``."""
+    counts = [0] * columns
+    if end > begin > 0:
+        for start, count in observation.spans:
+            at = int((max(start, observation.started) - begin) / (end - begin) * columns)
+            counts[min(max(at, 0), columns - 1)] += count
+    return counts
+
+
 def details(observation: LogObservation) -> Iterator[str]:
     """Everything that is known of an error, a line each."""
     origin = [observation.level, observation.provider]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -20,9 +20,13 @@ from markupsafe import Markup
 
 from netdiag.report import units
 from netdiag.report.escape import LIMIT, escape
+from netdiag.report.layout import Layout
+from netdiag.report.page import Page
 
 #: A header line or a page's beginning is not worth more than this; the raw JSON holds all of it.
 _LONGEST = 4 * LIMIT
+#: Of text that was laid out for a terminal.
+_COLUMNS = 100
 
 
 def shown(value: object) -> object:
@@ -62,6 +66,13 @@ def preformatted(text: str | Sequence[str]) -> Markup:
     """Lines of text for ``<pre>``, or a text of several lines."""
     lines = text.splitlines() if isinstance(text, str) else text
     return Markup("\n").join(escape(line, _LONGEST) for line in lines)
+
+
+def written(draw: Callable[[Page], None]) -> Markup:
+    """What ``draw`` writes to a page of text in full, for ``<pre>``."""
+    page = Page(Layout(width=_COLUMNS, verbose=True))
+    draw(page)
+    return preformatted(page.finish())
 
 
 def percent(share: float) -> str:

@@ -56,7 +56,7 @@ class Context:
 Build = Callable[[Report, Context], Iterator[Section]]
 
 #: The modules that build sections, in the order of the page; each has ``sections(report, context)``.
-_BUILDERS = ("waterfall", "pathway", "findings", "certificates", "evidence")
+_BUILDERS = ("commands", "waterfall", "pathway", "findings", "log", "firewalls", "certificates", "evidence")
 
 #: Those among them whose drawings show observations; each has ``drawn(report, context)``: their ids, and the ids on the
 #: page where they stand.

@@ -52,7 +52,8 @@ class Way:
 def sections(report: Report, context: Context) -> Iterator[Section]:
     """The waterfall, and what was not tested to its end."""
     rungs = ladder(report)
-    if report.target.scheme == "file" or not rungs.rows:
+    rest = untold(report, rungs)
+    if report.target.scheme == "file" or not (rungs.rows or rest):
         return
     scale = timeline.scale(report.observations)
     ways = tuple(
@@ -68,11 +69,11 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
     )
     body = markup.render(
         "waterfall",
-        ways=ways,
+        ways=tuple(way for way in ways if way.steps),
         machine=rungs.row("machine", "direct"),
         scale=scale,
         marks=MARKS,
-        rest=untold(report, rungs),
+        rest=rest,
         routes=ROUTES,
         level=context.level,
     )

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import netdiag
 from netdiag.model import (
     Changes,
     Comparison,
@@ -22,6 +23,7 @@ from netdiag.model import (
     Incident,
     IncidentFinding,
     LabelledReport,
+    NotRun,
     Report,
     SeenBy,
 )
@@ -241,3 +243,21 @@ def test_an_incident_leads_into_its_reports():
     for said in ("node-a works.", "Made far apart.", "Only node-b sees another issuer.", "<b>Zscaler", "dns.timeout"):
         assert said in found.text
     assert msgspec.json.decode(found.texts["script"][0], type=Incident) == incident
+
+
+def test_a_log_shows_when_each_error_occurred_and_what_to_run():
+    report = netdiag.read_log([str(ROOT / "examples" / "integration-runtime.log")])
+    found = Document(render(report, "html"))
+    assert "netdiag node ir-node2.corp.example:8060" in found.text
+    assert "WSAECONNREFUSED" in found.text
+    bars = [a for tag, a in found.elements if tag == "rect" and a.get("class") == "probe failed"]
+    assert len(bars) == 3  # three errors, each within one forty-eighth of the time
+    assert len({a["x"] for a in bars}) == 3
+
+
+def test_a_reason_without_any_row_is_told():
+    left_out = NotRun(rung="machine", route="proxy", reason="interrupted before it began")
+    report = msgspec.structs.replace(GOLDEN["healthy-ipv4"], observations=(), findings=(), not_run=(left_out,))
+    found = Document(render(report, "html"))
+    assert "interrupted before it began" in found.text
+    assert "waterfall" not in [a.get("class") for _, a in found.elements]

@@ -20,6 +20,7 @@ from netdiag.model import (
     Flow,
     HttpsObservation,
     KeyObservation,
+    LogObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
@@ -188,6 +189,8 @@ def _places(observation: Observation, flow: Flow | None) -> Iterator[tuple[str, 
     kinds = (TcpObservation, TlsObservation, TraceObservation, NodeObservation, ServiceObservation)
     if isinstance(observation, kinds) and observation.address:
         yield observation.address, observation.port
+    if isinstance(observation, LogObservation):
+        yield from ((place.address, place.port) for place in observation.places if place.address and place.port)
     if flow is not None:
         yield flow.server, flow.server_port
 
@@ -210,10 +213,8 @@ def _names(observation: Observation, flow: Flow | None) -> Iterator[tuple[str, i
         yield observation.host, port if observation.route == "direct" else 443
     elif isinstance(observation, ProxyObservation):
         return
-    elif observation.source == "log":
-        host, number = getattr(observation, "host", ""), getattr(observation, "port", 0)
-        if isinstance(host, str) and isinstance(number, int | None):
-            yield host, number or 0
+    elif isinstance(observation, LogObservation):
+        yield from ((place.host, place.port or 0) for place in observation.places)
 
 
 def _split(name: str, port: int) -> tuple[str, int]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from netdiag import merge_reports, rejudge
+from netdiag import merge_reports, read_log, rejudge
 from netdiag.incident.about import SAME_CONNECTION_S, SAME_TROUBLE_S
 from netdiag.incident.folding import _ACROSS, explains
 from netdiag.model import (
     ChainObservation,
     Culprit,
+    Failure,
     Finding,
     HttpsObservation,
     Report,
     Severity,
+    Target,
     TcpObservation,
     TlsObservation,
 )
 from netdiag.rules import CATALOGUE
+from tests.support import ROOT
 from tests.unit.incident import cases
 
 
@@ -288,3 +291,28 @@ def test_a_log_is_explained_by_a_probe_of_the_same_place():
     assert explained(complaint, probe) == [("tcp.refused", "log.node-refused")]
     elsewhere = cases.made(probe, target=msgspec.structs.replace(probe.target, host="b.contoso.test"))
     assert explained(complaint, elsewhere) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "expected"),
+    [
+        ("ir-node2.corp.example", 8060, [("tcp.refused", "log.node-refused")]),
+        ("10.2.4.10", 8060, [("tcp.refused", "log.node-refused")]),
+        ("ir-node2.corp.example", 443, []),
+        ("ir-node3.corp.example", 8060, []),
+    ],
+)
+def test_what_a_log_names_is_where_the_probe_has_to_have_been(host, port, expected):
+    log = read_log([str(ROOT / "examples" / "integration-runtime.log")])
+    target = Target(host=host, port=port, scheme="tcp")
+    seen = TcpObservation(
+        id="tcp.direct",
+        address="10.2.4.10" if port == 8060 and host != "ir-node3.corp.example" else "10.2.4.11",
+        port=port,
+        started=log.observations[0].started,
+        outcome="failed",
+        failure=Failure(kind="refused", step="connect"),
+    )
+    refused = cases.finding("tcp.refused", blame="server", evidence=("tcp.direct",))
+    probe = cases.report(target=target, started=log.observations[0].started, observations=(seen,))
+    assert explained(log, with_finding(probe, refused)) == expected

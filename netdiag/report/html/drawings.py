@@ -17,9 +17,10 @@ from netdiag.report.ladder import Mark
 from netdiag.report.sections import MARKS
 from netdiag.report.worst import Worst, every, in_turn
 
-#: Conversations and packets that a page holds: a packet takes some 400 bytes of it, and a page should stay below 1.5
-#: MB.
-_MOST, _MOST_PACKETS = 24, 1_500
+#: Conversations and packets that a page holds: a packet takes some 700 bytes of it, and a page should stay small.
+_MOST, _MOST_PACKETS = 24, 1_000
+#: The first drawing may be as long as what the report holds of one that was asked for (2,000 first, 32 last).
+_LONGEST = 2_032
 #: Where nothing went wrong, so many are drawn to show how it should be.
 _HEALTHY = 1
 
@@ -78,7 +79,7 @@ def chosen(report: Report, context: Context) -> tuple[list[ConnectionObservation
     room = _MOST_PACKETS
     drawn: list[ConnectionObservation] = []
     for observation in wanted[:_MOST]:
-        if drawn and len(observation.segments) > room:
+        if len(observation.segments) > (room if drawn else _LONGEST):
             break
         drawn.append(observation)
         room -= len(observation.segments)

@@ -23,6 +23,8 @@ from netdiag.report.sequence import OTHER, Side
 _UNITS = 1_000_000
 #: The least unit of time: captures seldom tell more.
 _LEAST_S = 1e-6
+#: Moments beyond are none: the year 5138.
+_END = 1e11
 #: Room around the lines, as a share of what they take.
 _PAD_X, _PAD_Y = 0.02, 0.06
 #: A window line that would make the picture more than this much higher runs out of it.
@@ -111,7 +113,9 @@ def plots(observation: ConnectionObservation) -> tuple[Plot, ...]:
 
 
 def _worth_it(segments: Sequence[Segment], side: Side) -> bool:
-    """Two segments with data, or one that was sent again, make a picture."""
+    """Two segments with data, or one that was sent again, make a picture; without times there is none."""
+    if not all(0 < segment.at < _END for segment in segments):
+        return False
     taking = [s for s in segments if s.sender == side and (s.length or "SYN" in s.flags)]
     return sum(s.length > 0 for s in taking) > 1 or any("retransmission" in mark for s in taking for mark in s.marks)
 

@@ -21,6 +21,8 @@ from netdiag.report.worst import Worst, every
 
 #: Resets that are shown at once; the others are folded; and all that a page tells of in full.
 _FEW, _MOST = 3, 40
+#: No packet comes from farther away; a saved report may say anything.
+_MOST_HOPS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +91,7 @@ def _entry(report: Report, o: ResetObservation, worst: Worst, href: str) -> Entr
         lines=tuple(capture_facts.reset_lines(o)),
         reset=reset,
         peer=peer,
-        hops=tuple(hop / last for hop in range(1, last)),
+        hops=tuple(hop / last for hop in range(1, last)) if last <= _MOST_HOPS else (),
     )
 
 

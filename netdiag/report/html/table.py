@@ -8,6 +8,7 @@ in them for each row; numbers in units of their last decimal; moments in millise
 from __future__ import annotations
 
 import ipaddress
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,7 @@ STATIC = 100
 _NO_FILTER = 10
 #: Characters of one cell: a name that is longer is no name.
 _LONGEST = 120
-_DAY_S = 86_400
+_DAY_MS = 86_400_000
 
 Value = str | float | None
 
@@ -106,13 +107,13 @@ def _block(column: Column) -> dict[str, Any]:
         block["digits"] = column.digits
         if column.plain:
             block["plain"] = True
-        block["at"] = [None if value is None else round(value * scale) for value in column.values]
+        block["at"] = [None if value is None else _whole(value * scale) for value in column.values]
     elif column.kind == "moment":
-        base = min((value for value in column.values if value), default=0.0)
-        days = {value // _DAY_S for value in column.values if value}
-        block["base"] = round(base * 1000)
-        block["date"] = len(days) > 1
-        block["at"] = [round(value * 1000) - block["base"] if value else None for value in column.values]
+        moments = [_whole(value * 1000) if value else None for value in column.values]
+        base = min((moment for moment in moments if moment is not None), default=0)
+        block["base"] = base
+        block["date"] = len({moment // _DAY_MS for moment in moments if moment is not None}) > 1
+        block["at"] = [None if moment is None else moment - base for moment in moments]
     else:
         words = sorted(set(column.values), key=column.order)
         places = {word: n for n, word in enumerate(words)}
@@ -121,6 +122,11 @@ def _block(column: Column) -> dict[str, Any]:
         if column.tones:
             block["tones"] = [column.tones.get(word, "") for word in words]
     return block
+
+
+def _whole(value: float) -> int | None:
+    """The nearest whole number; a saved report may hold numbers that have none."""
+    return round(value) if math.isfinite(value) else None
 
 
 def _texts(column: Column, block: Mapping[str, Any]) -> list[tuple[str, str]]:

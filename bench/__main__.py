@@ -6,10 +6,10 @@ import argparse
 import os
 from collections.abc import Iterable
 
-from bench import allowlist, capture, certificates, network, startup, world
+from bench import allowlist, browser, capture, certificates, network, startup, world
 from bench.table import Row, lines
 
-PARTS = ("startup", "certificates", "allowlist", "chain", "network", "capture")
+PARTS = ("startup", "certificates", "allowlist", "chain", "network", "capture", "browser")
 
 
 def main() -> int:
@@ -35,6 +35,8 @@ def main() -> int:
         found.append(f"Left out: name servers, dead addresses, many targets ({left_out}).")
     if "capture" in parts:
         found += capture.rows(capture.Sizes.scaled(args.scale), stream=args.stream)
+    if "browser" in parts:
+        found += browser.rows()
     rows = [row for row in found if isinstance(row, Row)]
     print(_machine(), *lines(rows), *(note for note in found if isinstance(note, str)), sep="\n")
     return 0 if all(row.kept for row in rows) else 1

@@ -1398,6 +1398,36 @@ class ResetEntry(Struct, frozen=True, kw_only=True):
     arithmetic: tuple[str, ...] = ()
 
 
+class ConversationRow(Struct, array_like=True, frozen=True, kw_only=True):
+    """One TCP connection of a capture, in short: a row of the table of all of them. An array in JSON, to stay small.
+
+    The members mean what those of ``Connection`` do.
+    """
+
+    number: int
+    started: float
+    duration_s: float
+    client: str
+    client_port: int
+    server: str
+    server_port: int
+    name: str
+    opening: Opening
+    closing: Closing
+    packets_client: int
+    packets_server: int
+    bytes_client: int
+    bytes_server: int
+    #: Segments that either side sent again.
+    retransmissions: int
+    rst_client: int
+    rst_server: int
+    #: From SYN to SYN-ACK; None where that is not seen.
+    rtt_ms: float | None
+    process: str
+    first_frame: int
+
+
 class NotRun(Struct, frozen=True, kw_only=True):
     """A rung that was not tried, and why."""
 
@@ -1454,6 +1484,10 @@ class Report(Struct, frozen=True, kw_only=True):
     #: Every reset of a capture, where they were asked for; and how many more connections with one there are.
     resets: tuple[ResetEntry, ...] = ()
     more_resets: int = 0
+    #: The connections of a capture, where a table of them was asked for: those with a fault first, then by number; and
+    #: how many more there are.
+    conversations: tuple[ConversationRow, ...] = ()
+    more_conversations: int = 0
     #: A bug in netdiag that ended a rung early, one line each.
     internal_errors: tuple[str, ...] = ()
     #: Where it was made. None where the user wants that left out, and in reports on captures and logs, which tell of

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
@@ -23,13 +24,13 @@ from netdiag.capture.keeper import Keeper
 from netdiag.capture.names import Names
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Reader
-from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, openings
+from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, grade, openings
 from netdiag.capture.selection import Selection
 from netdiag.capture.services import MAX_NAMES, Services
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import Rows, Table, both
+from netdiag.capture.table import Rows, Table, both, pick
 from netdiag.capture.tracker import Tracker
-from netdiag.model import CaptureObservation, Connection, ServiceObservation
+from netdiag.model import CaptureObservation, Connection, ConversationRow, ServiceObservation
 
 #: How many comments and other words of the file a report repeats.
 _MAX_WORDS = 20
@@ -82,12 +83,16 @@ class Connections:
     def columns(self) -> Iterator[Block]:
         """The same as columns of ``model.Connection``."""
         for rows in self.table():
-            columns = self._named(block(rows, self._names))
-            if self._notes:
-                notes = [self._notes.get(number, ("", "")) for number in columns["number"]]
-                columns["icmp"] = [note[0] for note in notes]
-                columns["process"] = [note[1] for note in notes]
-            yield columns
+            yield self._told(block(rows, self._names))
+
+    def _told(self, columns: Block) -> Block:
+        """With what others tell of them: their names, the ICMP errors that quote them, the programs that owned them."""
+        columns = self._named(columns)
+        if self._notes:
+            notes = [self._notes.get(number, ("", "")) for number in columns["number"]]
+            columns["icmp"] = [note[0] for note in notes]
+            columns["process"] = [note[1] for note in notes]
+        return columns
 
     def _named(self, columns: Block) -> Block:
         """With names for those that did not tell theirs: what their client, or the file, knew the address by."""
@@ -113,6 +118,27 @@ class Connections:
                 rows_ = zip(*columns.values(), strict=True)
                 found += [Connection(**dict(zip(columns, values, strict=True))) for values in rows_]
         return found, more
+
+    def listed(self, most: int) -> tuple[tuple[ConversationRow, ...], int]:
+        """``most`` connections in short, those with a fault first, then by number; and how many more there are."""
+        grades = [grade(rows) for rows in self.table()]
+        graded = np.concatenate(grades) if grades else np.empty(0, np.int8)
+        chosen = np.zeros(len(graded), bool)
+        chosen[np.argsort(graded, kind="stable")[:most]] = True
+        found: list[tuple[Any, ...]] = []
+        start = 0
+        for rows in self.table():
+            which = np.flatnonzero(chosen[start : start + len(rows)])
+            start += len(rows)
+            if len(which):
+                columns = self._told(block(pick(rows, which), self._names))
+                columns["retransmissions"] = list(
+                    map(operator.add, columns["retransmissions_client"], columns["retransmissions_server"])
+                )
+                columns["rtt_ms"] = columns["syn_rtt_ms"]
+                found += zip(*(columns[name] for name in ConversationRow.__struct_fields__), strict=True)
+        ordered = [found[n] for n in np.argsort(graded[chosen], kind="stable").tolist()]
+        return msgspec.convert(ordered, tuple[ConversationRow, ...]), len(graded) - len(ordered)
 
     def rows(self) -> Iterator[Connection]:
         """The same, typed."""

@@ -25,6 +25,8 @@ class CaptureOptions:
     conversations: tuple[int, ...] = ()
     #: List every connection with a reset.
     resets: bool = False
+    #: How many connections the report lists in short, those with a fault first (``Report.conversations``).
+    listed: int = 0
     #: How many rows of connections stay in memory; the rest goes to a temporary file.
     live_connections: int = 64_000
 

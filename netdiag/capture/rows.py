@@ -85,6 +85,15 @@ def closings(rows: Rows) -> Ints:
     return np.select([reset, low & high, low | high], [2, 0, 1], 3)
 
 
+def grade(rows: Rows) -> npt.NDArray[np.int8]:
+    """How much went wrong: 0 for a connection that was not opened or was reset, 1 for losses and closed windows, 2."""
+    opening = openings(rows, client_side(rows))
+    failed = (opening != OPENINGS.index("complete")) & (opening != OPENINGS.index("mid-stream"))
+    failed |= closings(rows) == CLOSINGS.index("reset")
+    slow = (both(rows, "retransmissions") > 0) | (both(rows, "zero_windows") > 0)
+    return np.select([failed, slow], [0, 1], 2).astype(np.int8)
+
+
 def block(rows: Rows, names: Sequence[str]) -> Block:
     """The columns of ``Connection``, without ``icmp`` and ``process``; ``names``: of servers, by a row's ``name``."""
     client = client_side(rows)

@@ -18,6 +18,7 @@ from netdiag.cli.output import Output, choose_format, layout_for, rendered
 from netdiag.cli.progress import manner, reading_progress, step_progress
 from netdiag.cli.status import exit_status
 from netdiag.model import UsageError
+from netdiag.report import Format
 
 if TYPE_CHECKING:
     from netdiag import CaptureAnalysis, CaptureOptions
@@ -28,6 +29,8 @@ FILE is a pcap, pcapng, Network Monitor (.cap) or Windows trace (.etl) file, com
 FROM and TO are ISO times (UTC), times of the capture's day (15:06:40), or +SECONDS after the first packet."""
 
 _MOST_LISTED = 1000
+#: A browser sorts as many at once; a report of them takes some 10 MB.
+_MOST_ROWS = 100_000
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -67,6 +70,13 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
         metavar="N",
         help="how many servers and conversations to list (default: 10)",
     )
+    group.add_argument(
+        "--table",
+        type=_number(0, _MOST_ROWS),
+        metavar="N",
+        help="a table of up to N connections in an HTML or JSON report, those with a fault first "
+        f"(default: {_MOST_ROWS:,} in HTML, none in JSON)",
+    )
     group.add_argument("--other", metavar="FILE", help="a capture of the same traffic taken elsewhere, to compare")
     group.add_argument("--flows", metavar="FILE", help="write every connection to a .csv, .jsonl or .parquet file")
     group.add_argument(
@@ -85,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
 
     format_ = choose_format(args.format, args.output)
     form = flow_format(args.flows) if args.flows else None
-    options = _options(args)
+    options = _options(args, format_)
     files = [*args.targets, *([args.other] if args.other else [])]
     if files.count("-") > 1:
         raise UsageError("stdin (-) can be read only once")
@@ -139,14 +149,18 @@ def _write_flows(
         raise whole.unwritable(error) from None
 
 
-def _options(args: argparse.Namespace) -> CaptureOptions:
+def _options(args: argparse.Namespace, format_: Format) -> CaptureOptions:
     from netdiag import CaptureOptions
 
+    if args.table is not None and format_ not in ("html", "json", "jsonl"):
+        raise UsageError(f"--table: a {format_} report has no table of all connections (html and json have)")
+    rows = args.table if args.table is not None else _MOST_ROWS if format_ == "html" else 0
     options = CaptureOptions(
         hosts=tuple(args.host),
         ports=tuple(args.port),
         conversations=tuple(dict.fromkeys(args.conversation)),
         resets=args.resets,
+        listed=rows,
     )
     if args.time is None:
         return options

@@ -20,8 +20,8 @@ def render(
     """One report, several, or an incident, in one of ``FORMATS``; ends with a newline.
 
     A single ``Report`` or ``Incident`` gives an object, a sequence an array, whatever its length; the ticket of an
-    incident is on its root cause. ``layout`` matters to text and Markdown only. Raises ``UsageError`` for a format that
-    is none of these.
+    incident is on its root cause. ``layout`` matters to text and Markdown, and the conversations in it to HTML. Raises
+    ``UsageError`` for a format that is none of these.
     """
     if isinstance(reports, Incident):
         return _render_incident(reports, format, layout or Layout())
@@ -38,7 +38,7 @@ def render(
     if format == "html":
         from netdiag.report import html
 
-        return html.one(reports) if isinstance(reports, Report) else html.several(reports)
+        return html.one(reports, layout or Layout()) if isinstance(reports, Report) else html.several(reports)
     if format == "ticket":
         from netdiag.report import ticket
 

@@ -134,20 +134,15 @@ def _placed(segments: Sequence[Segment], side: Side) -> Iterator[tuple[Segment, 
     for segment in segments:
         flags = segment.flags.split(",")
         if segment.sender == side:
-            first = _unwrapped(sequence.relative(segment.seq, base), highest)
+            first = sequence.unwrapped(sequence.relative(segment.seq, base), highest)
             last = first + segment.length
             highest = max(highest, last)
             yield segment, first, last
         elif "ACK" in flags and "RST" not in flags:
-            acked = _unwrapped(sequence.relative(segment.ack, base), highest)
+            acked = sequence.unwrapped(sequence.relative(segment.ack, base), highest)
             yield segment, acked, acked
         elif "RST" in flags:
             yield segment, acked, acked
-
-
-def _unwrapped(number: int, near: int) -> int:
-    """The number that has the same 32 bits and is nearest to another."""
-    return number + (near - number + (1 << 31) >> 32 << 32)
 
 
 def _signs(segment: Segment, mine: bool) -> Iterator[str]:

@@ -54,8 +54,14 @@ class Arrow:
     """One packet: what its headers say in a few words, and the notes on it."""
 
     segment: Segment
-    label: str
+    #: "SYN,ACK", "seq 0", "ack 1", "win 65160".
+    parts: tuple[str, ...]
     notes: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The parts in one line."""
+        return " ".join(self.parts)
 
     @property
     def weight(self) -> Weight:
@@ -85,7 +91,7 @@ def lines(observation: ConnectionObservation, *, whole: bool) -> Iterator[Line]:
     phase = ""
     folded: list[Arrow] = []
     for n, segment in enumerate(segments):
-        arrow = Arrow(notes=tuple(notes.on(segment)), segment=segment, label=_label(segment, base))
+        arrow = Arrow(notes=tuple(notes.on(segment)), segment=segment, parts=tuple(_parts(segment, base)))
         if n not in shown:
             folded.append(arrow)
             continue
@@ -187,16 +193,15 @@ class _Notes:
             yield f"but {what} had TTL {usual}: {capture_facts.hops(usual)}"
 
 
-def _label(segment: Segment, base: dict[Side, int]) -> str:
-    seq = relative(segment.seq, base.get(segment.sender))
-    parts = [segment.flags or "no flags", f"seq {seq}"]
+def _parts(segment: Segment, base: dict[Side, int]) -> Iterator[str]:
+    yield segment.flags or "no flags"
+    yield f"seq {relative(segment.seq, base.get(segment.sender))}"
     if "ACK" in segment.flags.split(","):
-        parts.append(f"ack {relative(segment.ack, base.get(OTHER[segment.sender]))}")
+        yield f"ack {relative(segment.ack, base.get(OTHER[segment.sender]))}"
     if segment.length:
-        parts.append(f"len {segment.length}")
+        yield f"len {segment.length}"
     if "RST" not in segment.flags:
-        parts.append(f"win {segment.window}")
-    return " ".join(parts)
+        yield f"win {segment.window}"
 
 
 def initial_numbers(segments: Sequence[Segment]) -> dict[Side, int]:
@@ -214,6 +219,11 @@ def relative(number: int, base: int | None) -> int:
     """The distance from ``base`` in serial arithmetic (RFC 1982), negative for what lies before it."""
     distance = (number - (base or 0)) & 0xFFFFFFFF
     return distance - (1 << 32) if distance >= 1 << 31 else distance
+
+
+def unwrapped(number: int, near: int) -> int:
+    """The number that has the same 32 bits and is nearest to another: sequence numbers begin anew every 4 GiB."""
+    return number + (near - number + (1 << 31) >> 32 << 32)
 
 
 def clock(segments: Sequence[Segment]) -> tuple[float, int]:

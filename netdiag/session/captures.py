@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from netdiag.capture.columns import Columns
     from netdiag.capture.engine import Analysis, Connections
     from netdiag.capture.series import Progress
-    from netdiag.model import Report, ResetEntry
+    from netdiag.model import ConversationRow, Report, ResetEntry
 
 T = TypeVar("T")
 
@@ -126,6 +126,7 @@ def analyze_capture(
             lambda: compared(analysis, files, options, other, progress=progress, cancel=cancel)
         )
     listed, more = steps.list_resets(analysis, observations) if options.resets else ((), 0)
+    conversations, others = steps.list_conversations(analysis, options.listed) if options.listed else ((), 0)
     report = judge_capture(
         Target(host="", port=0, scheme="file", path=analysis.summary.path),
         started=started,
@@ -135,7 +136,13 @@ def analyze_capture(
     )
     kept = _kept(report.observations, report.findings, options)
     report = msgspec.structs.replace(
-        report, observations=kept, resets=listed, more_resets=more, took_s=time.perf_counter() - clock
+        report,
+        observations=kept,
+        resets=listed,
+        more_resets=more,
+        conversations=conversations,
+        more_conversations=others,
+        took_s=time.perf_counter() - clock,
     )
     return CaptureAnalysis(report=report, connections=analysis.connections, services=services)
 
@@ -227,6 +234,17 @@ class _Steps:
             return reset_entries(rows, (o for o in observations if isinstance(o, ResetObservation)))
 
         return self._try(entries), sum(more)
+
+    def list_conversations(self, analysis: Analysis, most: int) -> tuple[tuple[ConversationRow, ...], int]:
+        """The connections in short, and how many more there are."""
+        more: list[int] = []
+
+        def rows() -> Iterable[ConversationRow]:
+            listed, left = analysis.connections.listed(most)
+            more.append(left)
+            return listed
+
+        return self._try(rows), sum(more)
 
     def _try(self, step: Callable[[], Iterable[T]]) -> tuple[T, ...]:
         try:

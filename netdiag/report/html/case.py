@@ -27,7 +27,7 @@ from netdiag.report import phrases, ticket, units
 from netdiag.report.html import markup
 from netdiag.report.html.findings import Evidence, evidence, explanation
 from netdiag.report.html.section import Context, Section, drawn
-from netdiag.report.html.views import CASE, view
+from netdiag.report.html.views import CASE, needs, view
 from netdiag.report.sections import ROUTES
 
 
@@ -88,14 +88,14 @@ class Table:
     rows: tuple[tuple[str, bool, tuple[str, ...]], ...]
 
 
-def body(incident: Incident) -> Markup:
-    """Everything on the page."""
+def body(incident: Incident) -> tuple[Markup, tuple[str, ...]]:
+    """Everything on the page, and the files of assets/ that it needs."""
     taken = [(one, f"r{n}-") for n, one in enumerate(incident.reports)]
     taken += [(one, f"b{n}-") for n, one in enumerate(incident.baseline)]
     views = {prefix: view(one.report, Context(prefix=prefix, level=5)) for one, prefix in taken}
     places = {one.label: _place(one, prefix) for one, prefix in taken}
     root = next((finding for finding in incident.findings if finding.id == incident.verdict.finding), None)
-    return markup.render(
+    page = markup.render(
         "incident",
         incident=incident,
         status_words=CASE[incident.verdict.status],
@@ -108,6 +108,7 @@ def body(incident: Incident) -> Markup:
         made=f"netdiag {incident.tool.version}, {units.counted(len(incident.reports), 'report')}, the first of "
         f"{units.moment(incident.started)}",
     )
+    return page, needs(views.values())
 
 
 def _place(one: LabelledReport, prefix: str) -> Place:

@@ -190,7 +190,7 @@ def sections(report: Report, context: Context) -> Iterator[Section]:
         most_faults=chain.FAULTS,
     )
     title = "Certificate chain" if len(drawings) == 1 else "Certificates"
-    yield Section(anchor=context.anchor("certificates"), title=title, body=body)
+    yield Section(anchor=context.anchor("certificates"), title=title, body=body, needs=("certificates.css",))
 
 
 def drawn(report: Report, context: Context) -> dict[str, str]:

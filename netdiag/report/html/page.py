@@ -5,29 +5,34 @@ Contract: as __init__.py. The page works without scripts; what needs them (sorti
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import Incident, Report
 from netdiag.report import json, units, verdicts
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context
-from netdiag.report.html.views import View, view
+from netdiag.report.html.views import View, needs, view
+from netdiag.report.layout import Layout
 
-_SCRIPTS = ("page.js",)
-_STYLES = ("page.css", "certificates.css")
+#: What every page has; sections name what else they need.
+_ASSETS = ("page.css", "page.js")
 
 #: Reports on one page that have all their sections, one of each root cause first; the others have their verdict. A
 #: page of 200 targets is to open at once, and 200 that fail alike say the same.
 _MOST_WHOLE = 20
 
+#: Conversations that the raw JSON repeats; more would be no use in a ticket, and double the page.
+_MOST_ROWS = 1_000
 
-def one(report: Report) -> str:
-    """The page of one report."""
-    seen = view(report, Context())
+
+def one(report: Report, layout: Layout) -> str:
+    """The page of one report; of the layout it knows the conversations that are to be drawn."""
+    seen = view(report, Context(conversations=layout.conversations))
     body = markup.render("report", view=seen)
-    return frame(f"{seen.status_words}: {seen.title}", body, json.dumps_line(report))
+    return frame(f"{seen.status_words}: {seen.title}", body, json.dumps_line(_lean(report)), needs([seen]))
 
 
 def several(reports: Sequence[Report]) -> str:
@@ -37,7 +42,7 @@ def several(reports: Sequence[Report]) -> str:
     views = [view(report, Context(prefix=f"r{n}-", level=5), whole=n in whole) for n, report in ordered]
     title = verdicts.tally(reports)
     body = markup.render("several", title=title, views=views, causes=_causes(views), worst=verdicts.worst(reports))
-    return frame(title, body, json.dumps_line(list(reports)))
+    return frame(title, body, json.dumps_line(list(map(_lean, reports))), needs(views))
 
 
 def incident(found: Incident) -> str:
@@ -45,7 +50,21 @@ def incident(found: Incident) -> str:
     from netdiag.report.html import case
 
     title = f"{found.verdict.status}: {units.counted(len(found.reports), 'report')}"
-    return frame(title, case.body(found), json.dumps_line(found))
+    reports, baseline = (
+        tuple(msgspec.structs.replace(one, report=_lean(one.report)) for one in labelled)
+        for labelled in (found.reports, found.baseline)
+    )
+    lean = msgspec.structs.replace(found, reports=reports, baseline=baseline)
+    body, needed = case.body(found)
+    return frame(title, body, json.dumps_line(lean), needed)
+
+
+def _lean(report: Report) -> Report:
+    """The report as the page's raw JSON has it: a long table of conversations stands in the page already."""
+    if len(report.conversations) <= _MOST_ROWS:
+        return report
+    more = report.more_conversations + len(report.conversations)
+    return msgspec.structs.replace(report, conversations=(), more_conversations=more)
 
 
 def _whole(ordered: Sequence[tuple[int, Report]]) -> frozenset[int]:
@@ -68,9 +87,10 @@ def _causes(views: Sequence[View]) -> list[list[View]]:
     return list(groups.values())
 
 
-def frame(title: str, body: Markup, raw: str) -> str:
-    """A whole document around ``body``; ``raw`` is the JSON that it was made from."""
-    style, script = markup.assets(_STYLES), markup.assets(_SCRIPTS)
+def frame(title: str, body: Markup, raw: str, needed: Iterable[str] = ()) -> str:
+    """A whole document around ``body``; ``raw`` is the JSON that it was made from, ``needed`` are files of assets/."""
+    files = dict.fromkeys((*_ASSETS, *needed))
+    style, script = (markup.assets(tuple(file for file in files if file.endswith(kind))) for kind in (".css", ".js"))
     page = markup.render(
         "page",
         title=title,

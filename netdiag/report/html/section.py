@@ -17,22 +17,28 @@ from netdiag.model import Report
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A heading and what stands below it. ``anchor`` is unique in one report."""
+    """A heading and what stands below it. ``anchor`` is unique in one report.
+
+    ``needs``: files of assets/ (styles, scripts) that a page has only for the sake of such sections.
+    """
 
     anchor: str
     title: str
     body: Markup
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """What sections need to know of their page, so that several reports fit on one.
 
-    ``prefix`` begins every id; ``level`` is that of headings within a section.
+    ``prefix`` begins every id; ``level`` is that of headings within a section; ``conversations`` are the numbers of
+    those that the user wants to see.
     """
 
     prefix: str = ""
     level: int = 3
+    conversations: tuple[int, ...] = ()
 
     def anchor(self, name: str) -> str:
         """An id on the page."""
@@ -56,11 +62,26 @@ class Context:
 Build = Callable[[Report, Context], Iterator[Section]]
 
 #: The modules that build sections, in the order of the page; each has ``sections(report, context)``.
-_BUILDERS = ("commands", "waterfall", "pathway", "findings", "log", "firewalls", "certificates", "evidence")
+_BUILDERS = (
+    "commands",
+    "waterfall",
+    "pathway",
+    "findings",
+    "log",
+    "firewalls",
+    "alignment",
+    "resets",
+    "drawings",
+    "conversations",
+    "servers",
+    "captures",
+    "certificates",
+    "evidence",
+)
 
 #: Those among them whose drawings show observations; each has ``drawn(report, context)``: their ids, and the ids on the
 #: page where they stand.
-_DRAWINGS = ("certificates",)
+_DRAWINGS = ("drawings", "alignment", "certificates")
 
 
 def sections(report: Report, context: Context) -> tuple[Section, ...]:

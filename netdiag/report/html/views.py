@@ -5,6 +5,7 @@ Contract: as __init__.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -60,3 +61,8 @@ def view(report: Report, context: Context, *, whole: bool = True) -> View:
         whole=whole,
         ticket=markup.preformatted(ticket.ticket(report)),
     )
+
+
+def needs(views: Iterable[View]) -> tuple[str, ...]:
+    """What the sections of these need of assets/."""
+    return tuple(dict.fromkeys(name for one in views for section in one.sections for name in section.needs))

@@ -97,6 +97,30 @@ def test_many_connections_spilled() -> None:
     assert not differences(frames, fast(frames, 200, 10))
 
 
+@pytest.mark.parametrize("live", [160_000, 4])
+@pytest.mark.parametrize("most", [0, 1, 7, 50, 100_000])
+def test_connections_in_short_are_those_with_a_fault_then_the_first(live: int, most: int) -> None:
+    parts = [frames for frames in (seeded(seed, 40) for seed in range(40)) if frames and frames[0][2] == 1]
+    frames = [(number, *frame[1:]) for number, frame in enumerate((f for part in parts for f in part), 1)]
+    connections = fast(frames, 200, live).connections
+
+    def grade(row: Connection) -> int:
+        if row.opening in ("unanswered", "refused", "unfinished") or row.closing == "reset":
+            return 0
+        slow = row.retransmissions_client + row.retransmissions_server + row.zero_windows_client
+        return 1 if slow + row.zero_windows_server else 2
+
+    rows = sorted(connections.rows(), key=lambda row: (grade(row), row.number))
+    assert len({grade(row) for row in rows}) == 3
+    short, more = connections.listed(most)
+    assert more == len(rows) - len(short) == max(len(rows) - most, 0)
+    for ours, row in zip(short, rows, strict=False):
+        told = msgspec.structs.asdict(ours)
+        assert told.pop("retransmissions") == row.retransmissions_client + row.retransmissions_server
+        assert told.pop("rtt_ms") == row.syn_rtt_ms
+        assert told == {name: getattr(row, name) for name in told}
+
+
 def test_what_is_kept_does_not_depend_on_the_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The hash has another key in every run, so that no file can be made to collide; reports are equal all the same."""
     parts = [frames for frames in (seeded(seed, 40) for seed in range(20)) if frames and frames[0][2] == 1]

@@ -112,6 +112,21 @@ def test_what_is_about_printing_reaches_the_printer(analysis, capsys):
 
 
 @pytest.mark.parametrize(
+    ("argv", "listed"),
+    [
+        ((), 0),
+        (("--format", "json"), 0),
+        (("--format", "json", "--table", "7"), 7),
+        (("--format", "html"), 100_000),
+        (("--format", "html", "--table", "0"), 0),
+    ],
+)
+def test_a_table_of_all_connections_is_made_where_it_is_shown_or_asked_for(argv, listed, analysis, capsys):
+    run(capsys, "pcap", "a.pcap", *argv)
+    assert analysis.options.listed == listed
+
+
+@pytest.mark.parametrize(
     ("report", "argv", "status"),
     [
         (captured.fine, (), 0),
@@ -147,6 +162,8 @@ def test_exit_status(report, argv, status, analysis, capsys):
         (("a", "--conversation", "-1"), "netdiag pcap: argument --conversation: '-1' is not a number"),
         (("a", "--conversation", "x"), "netdiag pcap: argument --conversation: 'x' is not a number"),
         (("a", "--top", "0"), "netdiag pcap: argument --top: '0' is not a number from 1 to 1000"),
+        (("a", "--table", "100001"), "netdiag pcap: argument --table: '100001' is not a number from 0 to 100000"),
+        (("a", "--table", "5"), "netdiag: --table: a text report has no table of all connections (html and json have)"),
         (("a", "--time", "soon"), "netdiag: --time 'soon': it is not FROM..TO"),
         (("a", "--flows", "x.xlsx"), "netdiag: x.xlsx: connections are written to a file whose name ends in .csv, "),
         (("a", "--flows", "/nowhere/x.csv"), "netdiag: /nowhere/x.csv: cannot be written: No such file"),

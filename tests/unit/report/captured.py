@@ -11,6 +11,7 @@ from netdiag.model import (
     CaptureObservation,
     Connection,
     ConnectionObservation,
+    ConversationRow,
     Culprit,
     Failure,
     Finding,
@@ -325,6 +326,41 @@ def entries() -> tuple[ResetEntry, ...]:
         first, connection=70, name="", count=3, frame=None, at=None, origin="unknown", conclusion="It cannot be told"
     )
     return first, bare
+
+
+def row(number: int, **changes: Any) -> ConversationRow:
+    values: dict[str, Any] = {
+        "number": number,
+        "started": AT + number,
+        "duration_s": 0.5,
+        "client": CLIENT,
+        "client_port": 50_000,
+        "server": DNS_SERVER,
+        "server_port": 53,
+        "name": "dns.google",
+        "opening": "complete",
+        "closing": "fin",
+        "packets_client": 4,
+        "packets_server": 4,
+        "bytes_client": 31,
+        "bytes_server": 95,
+        "retransmissions": 0,
+        "rst_client": 0,
+        "rst_server": 0,
+        "rtt_ms": 23.4,
+        "process": "",
+        "first_frame": 4,
+    }
+    return ConversationRow(**{**values, **changes})
+
+
+def rows() -> tuple[ConversationRow, ...]:
+    """The connections of ``faulty`` in short, the worst first."""
+    return (
+        row(2, server=SERVICE, server_port=443, closing="reset", rst_server=1),
+        row(0, server_port=888, name="", opening="unanswered", closing="none", rtt_ms=None, retransmissions=2),
+        row(1),
+    )
 
 
 def faulty(**changes: Any) -> Report:

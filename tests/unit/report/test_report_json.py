@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from netdiag.model import SCHEMA_VERSION, UsageError
 from netdiag.report import json, render
-from tests.unit.report import handmade
+from tests.unit.report import captured, handmade
 
 REPORTS = {
     "healthy": handmade.healthy(),
@@ -20,6 +20,7 @@ REPORTS = {
     "intercepted": handmade.intercepted(),
     "inconclusive": handmade.inconclusive(),
     "hostile": handmade.hostile("\x1b\u202e\n漢"),
+    "conversations": msgspec.structs.replace(captured.faulty(), conversations=captured.rows(), more_conversations=68),
 }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import socket
 import struct
 import threading
@@ -37,11 +38,25 @@ class Server:
         self.script = script
         self.queries: list[dns.message.Message] = []
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.udp.bind(("127.0.0.1", 0))
+        self.tcp = self._bind_both() if tcp else None
+        if self.tcp is None:
+            self.udp.bind(("127.0.0.1", 0))
         self.address = Address("127.0.0.1", self.udp.getsockname()[1])
         self.thread = threading.Thread(target=self._serve_udp)
         self.thread.start()
-        self.tcp = Listener(self._serve_tcp, port=self.address.port) if tcp else None
+
+    def _bind_both(self) -> Listener:
+        """A TCP server, and UDP on its port; another process may hold that port for UDP."""
+        while True:
+            tcp = Listener(self._serve_tcp)
+            try:
+                self.udp.bind(tcp.address)
+            except OSError as error:
+                tcp.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+            else:
+                return tcp
 
     def close(self) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as waker:

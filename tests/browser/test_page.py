@@ -61,13 +61,16 @@ def test_each_scene_of_the_demo(open_page, serious):
 
 
 def whole(open_page, serious, reports, scheme):
-    """Reports with everything unfolded, several on a page to save time: accessible, and no wider than a telephone."""
+    """Reports with everything unfolded, several on a page to save time: accessible, and no wider than a telephone.
+
+    The colours of the first ones are those of all.
+    """
     page = None
     for start in range(0, len(reports), _AT_ONCE):
         page = open_page(render(reports[start : start + _AT_ONCE], "html"), instead_of=page, color_scheme=scheme)
         page.set_viewport_size(DESK)
         page.get_by_role("button", name="Open all").click()
-        assert serious(page) == []
+        assert serious(page, contrast=start == 0) == []
         page.set_viewport_size(PHONE)
         assert fits(page)
 

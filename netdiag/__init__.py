@@ -41,6 +41,10 @@ if TYPE_CHECKING:
         check_certificates,
         diagnose_endpoint,
         diagnose_endpoints,
+        diagnose_node,
+        diagnose_nodes,
+        node_matrix,
+        parse_node,
         parse_target,
         read_capture,
         read_log,
@@ -72,10 +76,14 @@ __all__ = [
     "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
+    "diagnose_node",
+    "diagnose_nodes",
     "flow_format",
     "load_incident",
     "load_report",
     "merge_reports",
+    "node_matrix",
+    "parse_node",
     "parse_target",
     "read_capture",
     "read_log",
@@ -106,6 +114,7 @@ _HOME = {
     ),
     **dict.fromkeys(("TraceOptions", "trace_path"), "netdiag.session"),
     **dict.fromkeys(("read_log", "run_next"), "netdiag.session"),
+    **dict.fromkeys(("diagnose_node", "diagnose_nodes", "node_matrix", "parse_node"), "netdiag.session"),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

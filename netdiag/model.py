@@ -33,14 +33,15 @@ class Severity(enum.StrEnum):
         return list(Severity).index(self)
 
 
-Rung = Literal["machine", "dns", "tcp", "proxy", "tls", "chain", "https"]
-RUNGS: tuple[Rung, ...] = ("machine", "dns", "tcp", "proxy", "tls", "chain", "https")
+Rung = Literal["machine", "dns", "tcp", "proxy", "node", "tls", "chain", "https"]
+RUNGS: tuple[Rung, ...] = ("machine", "dns", "tcp", "proxy", "node", "tls", "chain", "https")
 
 #: Which way a connection takes: straight to the target, or through the proxy that applies to it.
 Route = Literal["direct", "proxy"]
 
-#: "file": the target is a capture, a certificate or a log file; ``path`` is its name, host and port are empty.
-Scheme = Literal["https", "http", "tcp", "file"]
+#: "net.tcp": another node of an integration runtime. "file": the target is a capture, a certificate, a log file, or
+#: what nodes reported of each other; ``path`` is its name, host and port are empty.
+Scheme = Literal["https", "http", "tcp", "net.tcp", "file"]
 
 
 class Struct(msgspec.Struct, frozen=True, kw_only=True):
@@ -253,8 +254,18 @@ class ProxyObservation(Observation, tag="proxy", frozen=True, kw_only=True):
 SMALL_SEGMENT = 536
 
 #: Why a handshake was made. "main" is what an application would do; the others are controls to compare it with.
+#: "bare" is TLS at once with a port where net.tcp should come before it.
 HandshakePurpose = Literal[
-    "main", "tls1.2-only", "legacy-versions", "repeat", "other-name", "no-name", "small-segments", "proxy", "system"
+    "main",
+    "tls1.2-only",
+    "legacy-versions",
+    "repeat",
+    "other-name",
+    "no-name",
+    "small-segments",
+    "proxy",
+    "system",
+    "bare",
 ]
 
 
@@ -830,11 +841,20 @@ class ServiceObservation(Observation, tag="service", frozen=True, kw_only=True):
     ttls_syn_ack: tuple[tuple[int, int], ...] = ()
 
 
+#: What was sent of net.tcp. "preamble": its records up to the request for an upgrade, or to their end. "end": the end
+#: of the preamble inside the TLS that was agreed on. "http": an HTTP request instead, to learn what else is there.
+NodeAsked = Literal["preamble", "end", "http"]
+
+
 class NodeObservation(Observation, tag="node", frozen=True, kw_only=True):
-    """The preamble of one net.tcp connection (MC-NMF), as far as it is in clear text, and what answered it."""
+    """The preamble of one net.tcp connection (MC-NMF) and what answered it; of a capture, what is in clear text.
+
+    Of a probe the one that asks for TLS is what an integration runtime sends; the others are there to compare.
+    """
 
     address: str
     port: int
+    asked: NodeAsked = "preamble"
     #: Where the client wants to go: "net.tcp://node1:8060/ExternalService.svc/".
     via: str = ""
     #: What it asked for before the first message: "application/ssl-tls", "application/negotiate"; empty for nothing, so
@@ -847,6 +867,74 @@ class NodeObservation(Observation, tag="node", frozen=True, kw_only=True):
     fault: str = ""
     #: The first bytes of the answer when they were no record of MC-NMF, decoded as Latin-1.
     not_net_tcp: str = ""
+
+
+class HostObservation(Observation, tag="host", frozen=True, kw_only=True):
+    """Which machine this is, so that what several nodes report of each other can be put together."""
+
+    #: As the operating system has it ("NODE-A"), and with its domain where that is known ("node-a.contoso.com").
+    name: str
+    full_name: str = ""
+    #: Its own addresses other than loopback, as far as they are known without asking for each interface.
+    addresses: tuple[str, ...] = ()
+
+
+#: What one node found when it tried another. "certificate": TLS came about, and its certificate is not accepted.
+#: "broken": it was reached, and the exchange failed otherwise. "untested": it was tried without a result.
+ReachState = Literal[
+    "reached",
+    "name-unknown",
+    "refused",
+    "silent",
+    "reset",
+    "unreachable",
+    "forbidden",
+    "not-net-tcp",
+    "fault",
+    "tls",
+    "certificate",
+    "broken",
+    "untested",
+]
+
+
+class Reach(Struct, frozen=True, kw_only=True):
+    """One direction between two nodes: what the report of ``source`` says of ``target``."""
+
+    source: str
+    target: str
+    state: ReachState
+    #: The report's root cause and whom it blames; empty where it found none.
+    finding: str = ""
+    blame: str = ""
+    summary: str = ""
+    remedy: str = ""
+    #: When it was tried.
+    at: float = 0.0
+    #: The file that says so.
+    file: str = ""
+
+
+class MatrixObservation(Observation, tag="matrix", frozen=True, kw_only=True):
+    """Who reaches whom, put together from what ``netdiag node`` reported on each node."""
+
+    #: Names as they were asked for, else as the reports have them, in this order.
+    nodes: tuple[str, ...]
+    #: One for each direction that some report tells of.
+    reaches: tuple[Reach, ...] = ()
+    #: The nodes that there is a report from.
+    reporters: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[tuple[str, str], ...]:
+        """The directions (from, to) that no report tells of, in the order of the nodes."""
+        told = {(reach.source, reach.target) for reach in self.reaches}
+        pairs = ((one, other) for one in self.nodes for other in self.nodes if one != other)
+        return tuple(pair for pair in pairs if pair not in told)
+
+    def reach(self, source: str, target: str) -> Reach | None:
+        """What is known of one direction."""
+        return next((r for r in self.reaches if (r.source, r.target) == (source, target)), None)
 
 
 class AlignedPacket(Struct, frozen=True, kw_only=True):
@@ -1295,6 +1383,8 @@ AnyObservation = (
     | ProxySelection
     | ProxyObservation
     | NodeObservation
+    | HostObservation
+    | MatrixObservation
     | TlsObservation
     | ChainObservation
     | RetrievalObservation
@@ -1316,11 +1406,13 @@ RUNG_OF: dict[type[Observation], Rung] = {
     AlignedObservation: "tcp",
     WireObservation: "tcp",
     ProxySelection: "machine",
+    HostObservation: "machine",
+    MatrixObservation: "machine",
     DnsObservation: "dns",
     TcpObservation: "tcp",
     TraceObservation: "tcp",
     ProxyObservation: "proxy",
-    NodeObservation: "tls",
+    NodeObservation: "node",
     TlsObservation: "tls",
     ChainObservation: "chain",
     RetrievalObservation: "chain",

@@ -73,6 +73,8 @@ EXAMPLES = {
         "netdiag allowlist --tags examples/service-tags.json --rules examples/firewall.txt --region westus2"
     ),
     "log": Example("netdiag log examples/integration-runtime.log"),
+    "node": Example("netdiag demo node-web-server", until="Other evidence"),
+    "matrix": Example("netdiag node --from-json examples/nodes/*.jsonl"),
     "bad-input": Example("netdiag endpoint wu2.frontend.clouddatahub.net:70000"),
 }
 

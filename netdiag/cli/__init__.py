@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "tls": "up to TLS: versions, the presented chain, and whether it is trusted",
     "https": "up to HTTPS: the same ladder as endpoint",
     "trace": "TCP traceroute: names the hop that answers, resets or swallows",
+    "node": "another integration-runtime node: name, port, net.tcp, TLS, its certificate; who reaches whom",
     "pcap": "captures: conversations, handshakes, losses, resets and who sent them",
     "cert": "certificate files: every path, every fault, every URL, and the private key",
     "allowlist": "firewall rules against the service's addresses: what to add, what is stale",

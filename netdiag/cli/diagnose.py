@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from netdiag.cli import complain
 from netdiag.cli.interrupt import interruptible
@@ -21,7 +21,7 @@ from netdiag.report import FORMATS, Format, render
 from netdiag.report.layout import Layout
 
 if TYPE_CHECKING:
-    from netdiag.session.options import Until
+    from netdiag.session.options import Options, Until
 
 _TARGETS = """\
 TARGET is HOST, HOST:PORT, an address, [v6]:PORT or a URL; the port defaults to 443.
@@ -97,11 +97,28 @@ def _note_skipped(wanted: Wanted) -> None:
 
 
 def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, command: str, until: Until) -> int:
-    from netdiag.session import Options, diagnose_endpoints
+    from netdiag.session import diagnose_endpoints
 
-    if format_ == "text" and len(wanted.targets) == 1:  # the printer is loaded while the network is waited for
-        threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
-    options = Options(
+    options = probe_options(args, until=until)
+
+    def find(cancel: threading.Event, progress: Progress) -> Iterator[Report]:
+        return diagnose_endpoints(
+            wanted.targets,
+            options=options,
+            command=command,
+            cancel=cancel,
+            progress=progress.reached,
+            processes=os.cpu_count() or 1,
+        )
+
+    return carry_out(args, wanted, format_, find)
+
+
+def probe_options(args: argparse.Namespace, **more: Any) -> Options:
+    """What ``add_probe_options`` declared; ``more`` is the command's own."""
+    from netdiag.session import Options
+
+    return Options(
         proxy=args.proxy,
         credentials=credentials(args.proxy_user),
         trust=tuple(args.trust or ("system",)),
@@ -109,24 +126,27 @@ def _diagnose(args: argparse.Namespace, wanted: Wanted, format_: Format, *, comm
         timeout_s=args.timeout,
         trace=args.trace,
         numeric=args.numeric,
-        until=until,
         tap=args.tap,
         capture=args.capture,
         name_machine=args.name_machine,
+        **more,
     )
+
+
+def carry_out(
+    args: argparse.Namespace,
+    wanted: Wanted,
+    format_: Format,
+    find: Callable[[threading.Event, Progress], Iterator[Report]],
+) -> int:
+    """Write what ``find`` reports on the targets, as it comes, and return the exit status."""
+    if format_ == "text" and len(wanted.targets) == 1:  # the printer is loaded while the network is waited for
+        threading.Thread(target=lambda: import_module("netdiag.report.rungs"), daemon=True).start()
     with Output(args.output, format_) as output:
         progress = progress_for(len(wanted.targets), **manner(args))
         writer = _writer(format_, output, layout_for(output, args), wanted, progress)
         with progress, interruptible() as cancel:
-            found = diagnose_endpoints(
-                wanted.targets,
-                options=options,
-                command=command,
-                cancel=cancel,
-                progress=progress.reached,
-                processes=os.cpu_count() or 1,
-            )
-            complete = _collect(found, writer, progress, cancel)
+            complete = _collect(find(cancel, progress), writer, progress, cancel)
         with working("writing the report", **manner(args)):
             rest = writer.rest()
         output.write(rest)

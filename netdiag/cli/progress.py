@@ -37,6 +37,7 @@ _DOING: dict[Rung, str] = {
     "dns": "looking the name up",
     "tcp": "connecting",
     "proxy": "asking the proxy",
+    "node": "talking net.tcp",
     "tls": "shaking hands (TLS)",
     "chain": "verifying the certificates",
     "https": "fetching",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from netdiag.cli import Parser, complain
 from netdiag.cli.options import add_report_options
 from netdiag.cli.output import Output, choose_format, layout_for, rendered
 from netdiag.cli.progress import Manner, manner, step_progress
+from netdiag.cli.saved_files import content, label_and_file
 from netdiag.cli.status import exit_status
 from netdiag.model import Incident, LabelledReport, UsageError
 
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 _EPILOG = """\
 FILE is what --format json or jsonl wrote: one report, several, or an incident; - is stdin. One file is rendered again,
 several become one incident: findings merged, one root cause, the machines compared. NAME=FILE calls a report NAME."""
-
-#: The JSON of a capture's report can have a hundred megabytes; what is much larger is none.
-MAX_BYTES = 512 * 1024 * 1024
-#: Read in such pieces, so that a device without end is noticed before memory is.
-_PIECE = 1024 * 1024
 
 
 def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
@@ -138,8 +133,8 @@ class _Reading:
     def _of(self, argument: str) -> Sequence[LabelledReport]:
         from netdiag.report.saved import read_saved
 
-        label, file = _label(argument)
-        saved: Saved = read_saved(_bytes(file), name="stdin" if file == "-" else file)
+        label, file = label_and_file(argument)
+        saved: Saved = read_saved(content(file), name="stdin" if file == "-" else file)
         self.problems += saved.problems
         self.incident |= saved.incident
         self.baseline += saved.baseline
@@ -150,14 +145,6 @@ def _named(one: LabelledReport, label: str) -> LabelledReport:
     import msgspec
 
     return msgspec.structs.replace(one, label=label)
-
-
-def _label(argument: str) -> tuple[str, str]:
-    """NAME=FILE taken apart; a file whose name has an equals sign is itself."""
-    name, equals, file = argument.partition("=")
-    if equals and name and file and not Path(argument).exists() and not any(c in name for c in "/\\"):
-        return name, file
-    return "", argument
 
 
 def _judged(one: LabelledReport) -> LabelledReport:
@@ -174,29 +161,3 @@ def _judged(one: LabelledReport) -> LabelledReport:
     changed = before != after or (said.status, said.finding, said.blame) != (says.status, says.finding, says.blame)
     rejudged = Rejudgement(verdict=said, new=tuple(sorted(after - before)), gone=tuple(sorted(before - after)))
     return msgspec.structs.replace(one, report=new, rejudged=rejudged if changed else None)
-
-
-def _bytes(file: str) -> bytes:
-    """The whole content, bounded. Raises ``UsageError``."""
-    shown = "stdin" if file == "-" else file
-    try:
-        if file != "-":
-            with Path(file).open("rb") as source:
-                return _bounded(source.read, shown)
-        if sys.stdin is None:
-            raise UsageError("stdin: there is no standard input")
-        return _bounded(sys.stdin.buffer.read, shown)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise UsageError(f"{shown}: cannot be read: {reason}") from None
-
-
-def _bounded(read: Callable[[int], bytes], shown: str) -> bytes:
-    pieces: list[bytes] = []
-    total = 0
-    while piece := read(_PIECE):
-        total += len(piece)
-        if total > MAX_BYTES:
-            raise UsageError(f"{shown}: more than {MAX_BYTES // 1024 // 1024} MB are no report")
-        pieces.append(piece)
-    return b"".join(pieces)

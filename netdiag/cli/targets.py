@@ -41,10 +41,12 @@ def gather(
     profiles: Sequence[str],
     settings: dict[str, list[str]],
     complain: Callable[[str], None],
+    parse: Callable[[str], Target] | None = None,
 ) -> Wanted:
-    """Every target once, in the order given."""
+    """Every target once, in the order given. ``parse`` makes one of a text; by default it is an endpoint's."""
     from netdiag.session import parse_target
 
+    parse = parse or parse_target
     found: dict[Target, Target] = {}
     problems = 0
     expanded: list[Profile] = []
@@ -61,7 +63,7 @@ def gather(
             continue
         for where, line in lines:
             try:
-                keep(parse_target(line))
+                keep(parse(line))
             except UsageError as error:
                 complain(f"{where}{error}")
                 problems += 1

@@ -90,14 +90,15 @@ def _on_info(conn: SSL.Connection, where: int, value: int) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _context(lowest: str, highest: str, level: int) -> SSL.Context:
+def _context(lowest: str, highest: str, level: int, alpn: bool) -> SSL.Context:
     """A client context, shared by every handshake with the same offer: never to be changed once it is in use."""
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
     context.set_min_proto_version(_VERSIONS[lowest])
     context.set_max_proto_version(_VERSIONS[highest])
     context.set_cipher_list(f"DEFAULT:@SECLEVEL={level}".encode())
-    context.set_alpn_protos([b"http/1.1"])
+    if alpn:
+        context.set_alpn_protos([b"http/1.1"])
     context.set_options(SSL.OP_LEGACY_SERVER_CONNECT)  # servers without RFC 5746: SChannel connects, so must we
     context.set_info_callback(_on_info)
     return context
@@ -279,22 +280,24 @@ def handshake(
     server_name: str,
     purpose: HandshakePurpose,
     offered: tuple[str, str] = ("TLSv1.2", "TLSv1.3"),
+    alpn: bool = True,
     deadline: Deadline,
     step: Step,
 ) -> tuple[TlsObservation, TlsStream | None]:
     """One handshake with ``address`` over ``stream``; the TLS stream when it completed.
 
     ``server_name`` is sent as SNI unless it is empty or an IP literal (RFC 6066 §3 forbids those). ``offered`` is the
-    lowest and the highest version. Certificates are kept even when the handshake fails after they came.
+    lowest and the highest version, ``alpn`` whether HTTP/1.1 is named. Certificates are kept even when the handshake
+    fails after they came.
     """
     watch = Stopwatch()
     sni = _sni(server_name)
     flow = stream.flow
-    pipe = _Pipe(stream, _context(*offered, 0 if purpose == "legacy-versions" else 1), sni)
+    pipe = _Pipe(stream, _context(*offered, 0 if purpose == "legacy-versions" else 1, alpn), sni)
     failure = _shake(pipe, deadline)
     done, took_s = failure is None, watch.took_s
     with _ENGINE:
-        version, cipher, alpn = pipe.agreed() if done else ("", "", "")
+        version, cipher, protocol = pipe.agreed() if done else ("", "", "")
         chain = pipe.chain()
     observation = TlsObservation(
         **step._asdict(),
@@ -310,7 +313,7 @@ def handshake(
         offered=offered,
         version=version,
         cipher=cipher,
-        alpn=alpn,
+        alpn=protocol,
         chain=chain,
         alert=pipe.notes.alert,
         client_certificate_requested=pipe.notes.certificate_requested,
@@ -321,10 +324,10 @@ def handshake(
     return observation, TlsStream(pipe) if done else None
 
 
-def client_hello(server_name: str, offered: tuple[str, str] = ("TLSv1.2", "TLSv1.3")) -> bytes:
+def client_hello(server_name: str, offered: tuple[str, str] = ("TLSv1.2", "TLSv1.3"), *, alpn: bool = True) -> bytes:
     """The ClientHello that ``handshake`` would send first, as TLS records (RFC 8446 §4.1.2)."""
     with _ENGINE:
-        conn = _client(_context(*offered, 1), _sni(server_name))
+        conn = _client(_context(*offered, 1, alpn), _sni(server_name))
         with contextlib.suppress(SSL.WantReadError):
             conn.do_handshake()
         return conn.bio_read(_PIECE)

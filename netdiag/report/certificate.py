@@ -47,12 +47,8 @@ def body(page: Page, report: Report) -> None:
     """Everything below the verdict."""
     verbose = page.layout.verbose
     sections.findings(page, report, None if verbose else _EVIDENCE)
-    chains = sorted(_all(report, ChainObservation), key=lambda chain: chain_facts.worst(chain.faults).rank)
-    full = chains if verbose else chains[:_IN_FULL]
-    for chain in full:
-        _Chain(page, report, chain, several=len(chains) > 1).write()
-    _in_a_line(page, chains[len(full) :])
-    known = {chain.id for chain in chains}
+    shown = chains(page, report)
+    known = {chain.id for chain in _all(report, ChainObservation)}
     for key in _all(report, KeyObservation):
         if key.parent not in known:
             _key(page, report, key)
@@ -60,12 +56,23 @@ def body(page: Page, report: Report) -> None:
         page.heading("Not done")
         for entry in report.not_run:
             page.paragraph(entry.reason, first="  ")
-    kinds = (ChainObservation, RetrievalObservation, KeyObservation)
-    shown = {o.id for o in report.observations if isinstance(o, kinds) and (o.id in known or o.parent in known)}
     shown |= {key.id for key in _all(report, KeyObservation)}
     if any(o.id not in shown for o in report.observations):
         sections.observed(page, report, shown, _OTHERS)
     sections.bugs(page, report)
+
+
+def chains(page: Page, report: Report) -> set[str]:
+    """The chains, the worst first, with what they name and their keys; the ids of all that stands there."""
+    verbose = page.layout.verbose
+    every = sorted(_all(report, ChainObservation), key=lambda chain: chain_facts.worst(chain.faults).rank)
+    full = every if verbose else every[:_IN_FULL]
+    for chain in full:
+        _Chain(page, report, chain, several=len(every) > 1).write()
+    _in_a_line(page, every[len(full) :])
+    known = {chain.id for chain in every}
+    kinds = (ChainObservation, RetrievalObservation, KeyObservation)
+    return {o.id for o in report.observations if isinstance(o, kinds) and (o.id in known or o.parent in known)}
 
 
 def _all(report: Report, kind: type[_Kind]) -> list[_Kind]:

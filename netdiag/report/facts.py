@@ -18,10 +18,12 @@ from netdiag.model import (
     ChainObservation,
     ConnectionObservation,
     DnsObservation,
+    HostObservation,
     HttpsObservation,
     KeyObservation,
     LogFileObservation,
     LogObservation,
+    MatrixObservation,
     NodeObservation,
     Observation,
     ProxyObservation,
@@ -156,11 +158,9 @@ def _(observation: ProxyObservation) -> str:
     return ", ".join(part for part in parts if part)
 
 
-@_describe.register
-def _(observation: NodeObservation) -> str:
-    secured = observation.upgrade or "no encryption"
-    answer = {"upgrade": "agreed", "acknowledged": "accepted", "other": "another record"}.get(observation.answer, "")
-    return f"{_failed(observation) or answer or 'no answer seen'}, {observation.via} ({secured})"
+_describe.register(NodeObservation, _by("node_facts", "node"))
+_describe.register(HostObservation, _by("node_facts", "host"))
+_describe.register(MatrixObservation, _by("node_facts", "matrix"))
 
 
 @_describe.register
@@ -251,6 +251,10 @@ def details(observation: Observation) -> tuple[str, ...]:
             lines += log_facts.details(observation)
         else:
             lines += log_facts.summary_details(observation)
+    elif isinstance(observation, NodeObservation | MatrixObservation):
+        from netdiag.report import node_facts
+
+        lines += node_facts.details(observation)
     elif isinstance(observation, DnsObservation):
         lines += [f"{r.name} {r.ttl} {r.type} {r.value}" for r in observation.records]
     elif isinstance(observation, ChainObservation):

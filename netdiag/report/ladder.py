@@ -19,7 +19,9 @@ from netdiag.model import (
     ConnectionObservation,
     DnsObservation,
     Finding,
+    HandshakePurpose,
     HttpsObservation,
+    NodeObservation,
     NotRun,
     Observation,
     ProxyObservation,
@@ -69,6 +71,9 @@ _LATER = "tcp.reset-"
 #: What a run sees of its own packets explains a rung, and is none: the probes themselves stand in the ladder.
 _BESIDE = (WireObservation, ConnectionObservation, ResetObservation)
 
+#: Handshakes that belong to another rung: with the proxy itself, and in place of net.tcp.
+_BY_PURPOSE: dict[HandshakePurpose, Rung] = {"proxy": "proxy", "bare": "node"}
+
 #: What a rung shows: (nothing worked, seconds, fact).
 _Shown = tuple[bool, float | None, str]
 
@@ -110,7 +115,7 @@ def rung_of(observation: Observation, target_host: str) -> Rung:
         mine = observation.asker == "hosts-file" or (observation.name == "localhost" != target_host)
         return "machine" if mine else "dns"
     if isinstance(observation, TlsObservation):
-        return "proxy" if observation.purpose == "proxy" else "tls"
+        return _BY_PURPOSE.get(observation.purpose, "tls")
     return RUNG_OF[type(observation)]
 
 
@@ -148,6 +153,8 @@ def _mark(report: Report, rung: Rung, route: Route, failed: bool) -> Mark:
         and route in ({routes[e] for e in finding.evidence if e in routes} or {report.route})
         and (route == report.route or rung == "dns")
     }
+    if failed and rung in ("node", "tls") and severities == {Severity.INFO}:  # it went as far as netdiag goes
+        return "not-run"
     if failed or Severity.ERROR in severities:
         weak = Severity.ERROR not in severities and Severity.WARNING in severities and rung == "chain"
         return "warning" if weak else "failed"
@@ -248,6 +255,25 @@ def _proxy(here: Sequence[Observation]) -> _Shown:
     return last.outcome == "failed", last.took_s, facts.describe(last)
 
 
+def _node(here: Sequence[Observation]) -> _Shown:
+    """What the application's own preamble came to, the end of it, and what was agreed to instead."""
+    from netdiag.report import node_facts
+
+    talks = [o for o in here if isinstance(o, NodeObservation)]
+    main = next((o for o in talks if o.asked == "preamble" and o.outcome == "ok"), None)
+    first = next((o for o in talks if o.asked == "preamble"), talks[0])
+    if main is None:
+        return True, first.took_s, node_facts.node(first)
+    agreed = f"net.tcp, {node_facts.upgrade(main)} agreed" if main.upgrade else "net.tcp, accepted without encryption"
+    if first is not main and first.failure:
+        agreed += f"; {node_facts.upgrade(first)}: {phrases.failure_words(first.failure, first.took_s)}"
+    end = next((o for o in talks if o.asked == "end"), None)
+    if end is not None:
+        words = phrases.failure_words(end.failure, end.took_s) if end.failure else "accepted"
+        agreed += f"; inside it: {words}"
+    return end is not None and end.outcome == "failed", main.took_s, agreed
+
+
 def _tls(here: Sequence[Observation]) -> _Shown:
     shakes = [o for o in here if isinstance(o, TlsObservation)]
     main = next((o for o in shakes if o.purpose == "main"), shakes[0])
@@ -315,6 +341,7 @@ _SHOW: dict[Rung, Callable[[Sequence[Observation]], _Shown]] = {
     "dns": _dns,
     "tcp": _tcp,
     "proxy": _proxy,
+    "node": _node,
     "tls": _tls,
     "chain": _chain,
     "https": _https,

@@ -5,7 +5,15 @@ Contract: as text.py.
 
 from __future__ import annotations
 
-from netdiag.model import ConnectionObservation, Report, ResetObservation, Route, TraceObservation, WireObservation
+from netdiag.model import (
+    ChainObservation,
+    ConnectionObservation,
+    Report,
+    ResetObservation,
+    Route,
+    TraceObservation,
+    WireObservation,
+)
 from netdiag.report import sections, units
 from netdiag.report.ladder import Ladder, Row, ladder, untold
 from netdiag.report.page import Page
@@ -28,9 +36,19 @@ def body(page: Page, report: Report) -> None:
 
         timeline.section(page, report)
     shown = _packets_and_hops(page, report)
+    if _chain_matters(page, report):
+        from netdiag.report import certificate
+
+        shown |= certificate.chains(page, report)
     sections.findings(page, report, None if page.layout.verbose else _EVIDENCE)
     sections.observed(page, report, shown)
     sections.bugs(page, report)
+
+
+def _chain_matters(page: Page, report: Report) -> bool:
+    """Whether a chain was looked at as closely as ``netdiag cert`` does, and there is something to see."""
+    thorough = [o for o in report.observations if isinstance(o, ChainObservation) and o.paths]
+    return bool(thorough) and (page.layout.verbose or any(chain.faults for chain in thorough))
 
 
 def _packets_and_hops(page: Page, report: Report) -> set[str]:

@@ -1,7 +1,8 @@
 """``Report`` -> text for a person: what is wrong, who is to blame, what to do; then the ladder; then the evidence.
 
 What stands below the verdict is in rungs.py for a target that was tested, in capture.py for a capture, in log.py for
-logs, in allowlist.py for firewall rules, and in certificate.py for certificate files.
+logs, in allowlist.py for firewall rules, in matrix.py for what nodes reported of each other, and in certificate.py for
+certificate files.
 
 Contract: pure. Without colour no line is wider than the layout (80 columns when it is a pipe or a file).
 Several reports give one line each, a count, and one full report for each root cause.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from netdiag.model import CaptureObservation, LogFileObservation, Report, ServiceTagsObservation
+from netdiag.model import CaptureObservation, LogFileObservation, MatrixObservation, Report, ServiceTagsObservation
 from netdiag.report import sections, units, verdicts
 from netdiag.report.escape import escape
 from netdiag.report.layout import Layout
@@ -93,6 +94,10 @@ def _body(page: Page, report: Report) -> None:
         from netdiag.report import log
 
         log.body(page, report)
+    elif any(isinstance(observation, MatrixObservation) for observation in report.observations):
+        from netdiag.report import matrix
+
+        matrix.body(page, report)
     elif report.target.scheme == "file":
         from netdiag.report import certificate
 

@@ -151,6 +151,9 @@ def _verify(report: Report, filled: Facts) -> Iterator[str]:
     target = report.target
     where = f"on {filled.client}"
     place, command = target.authority, report.command
+    if command == "node" and target.scheme == "file":
+        yield "Run netdiag node on each node again, and netdiag node --from-json on what it wrote"
+        return
     if target.scheme == "file":
         place, command = filled.target, "endpoint"
     elif command in ("endpoint", "https") and (target.scheme == "http" or target.path != "/"):

@@ -66,12 +66,13 @@ class Case:
         if report.route == "proxy" and self._finding.id.startswith("tls."):  # the connection goes to the proxy
             port = report.target.port
         sni = self._server_name()
+        known = report.target.host or report.command == "node"
         name = report.target.host or sni or server
         selection = next((o for o in report.observations if isinstance(o, ProxySelection) and o.proxies), None)
         proxies = [o.proxy for o in self._evidence if isinstance(o, ProxyObservation)]
         proxies += selection.proxies[:1] if selection else ()
         return Facts(
-            target=report.target.authority if report.target.host else authority(name, port),
+            target=report.target.authority if known else authority(name, port),
             name=name,
             port=port,
             client=self._client() or "this machine",

@@ -14,12 +14,14 @@ from netdiag.model import (
     Connection,
     ConnectionObservation,
     Flow,
+    NodeObservation,
     Opening,
     Segment,
     ServiceObservation,
     TcpObservation,
     TlsObservation,
 )
+from netdiag.rules.node_words import as_an_application
 from netdiag.rules.seen import Seen
 from netdiag.rules.syn_timing import classify
 from netdiag.rules.words import counted
@@ -52,8 +54,10 @@ def connections(seen: Seen) -> tuple[ConnectionObservation, ...]:
 
 
 def compared_flows(seen: Seen) -> frozenset[Flow]:
-    """The connections of handshakes that were made for comparison only: no application makes such."""
-    return frozenset(o.flow for o in seen.of(TlsObservation) if o.flow and o.purpose not in ("main", "proxy"))
+    """The connections that were made for comparison only: no application makes such."""
+    shakes = [o.flow for o in seen.of(TlsObservation) if o.flow and o.purpose not in ("main", "proxy")]
+    nodes = [o.flow for o in seen.of(NodeObservation) if o.flow and not as_an_application(o)]
+    return frozenset((*shakes, *nodes))
 
 
 def total(seen: Seen) -> int:

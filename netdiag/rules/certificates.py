@@ -42,6 +42,12 @@ def short_name(name: str) -> str:
     return name_part(name, "CN") or name or "a certificate without a name"
 
 
+def covers(name: str, host: str) -> bool:
+    """Whether an alternative name, as reports write it, is for ``host``; a "*" is one label (RFC 9525 §6.3)."""
+    name, host = name.lower().rstrip("."), host.lower().rstrip(".")
+    return name == host or (name.startswith("*.") and host.partition(".")[2] == name[2:])
+
+
 def stores_of(chain: ChainObservation) -> str:
     """The trust store, and what it was read from."""
     return f"the trust store ({', '.join(chain.stores)})" if chain.stores else "the trust store"

@@ -12,6 +12,7 @@ from netdiag.model import ChainFault, ChainObservation, Culprit, Severity
 from netdiag.rules.azure import DIGICERT_GLOBAL_ROOT_G2
 from netdiag.rules.certificates import details_of, element_of, names_of, short_name, span, stores_of, utc
 from netdiag.rules.chain_faults import accepted, bearer, captured_handshake, faulty, owner, server_hit
+from netdiag.rules.node_words import is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 
@@ -208,11 +209,17 @@ def untrusted_root(seen: Seen) -> Iterator[Hit]:
             faults,
             f"The certificate of {owner(seen, chain)} {what}, which {stores_of(chain)} does not trust and no "
             "public list of roots holds",
-            f"If {issuer} is your organisation's own, import it into {seen.client}'s root store; otherwise the server "
+            f"If {issuer} is your organisation's own, import it into {_whose_store(seen)}; otherwise the server "
             "needs a certificate from a public authority.",
             severity=Severity.INFO if accepted(seen, chain) else None,  # the client knows the authority
             culprit=Culprit(name=issuer),
         )
+
+
+def _whose_store(seen: Seen) -> str:
+    if is_node(seen):
+        return "the trusted roots of the local computer on every node"
+    return f"{seen.client}'s root store"
 
 
 @rule("chain.incomplete", "Server does not send its intermediate certificate", Severity.ERROR)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from netdiag.model import DnsObservation, Severity
 from netdiag.rules.dns_words import but, culprit, names, reason, server_blame
 from netdiag.rules.lookups import Cause, Lookups, Server, lookups
+from netdiag.rules.node_words import have_it_named, is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import few
@@ -30,6 +31,10 @@ def name_not_found(seen: Seen) -> Iterator[Hit]:
     URLs"). Ask another name server with --resolver: when that one knows the name, the administrator of
     the configured name servers has to forward it. For a private endpoint, create its A record in the
     private DNS zone.
+
+    Nodes of one integration runtime call each other by their machine names, and a node that cannot
+    resolve another's writes "No DNS entries exist for host ...". Put all nodes into one domain, whose
+    name servers know them, or add a line for each node to the hosts file of every other.
     """
     for name in _broken(seen, "name-not-found"):
         servers = name.because("name-not-found")
@@ -46,6 +51,8 @@ def name_not_found(seen: Seen) -> Iterator[Hit]:
         elif knows:
             remedy = f"Have the administrator of name server {names(servers)} forward this name to a server that "
             remedy += f"knows it, as {knows.server} does."
+        elif is_node(seen):
+            remedy = have_it_named(seen, name.name)
         elif "." not in name.name:
             remedy = f"Use the full name, with its domain, instead of {name.name}."
         else:

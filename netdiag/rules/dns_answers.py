@@ -8,6 +8,7 @@ from netdiag.model import DnsObservation, Observation, Severity, TcpObservation
 from netdiag.rules.addresses import comparable, is_here, is_private, meet, near
 from netdiag.rules.dns_words import culprit, kind, names, says
 from netdiag.rules.lookups import Lookups, Server, all_fail, canonical, lookups
+from netdiag.rules.node_words import is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import few
@@ -112,8 +113,8 @@ def private_address(seen: Seen) -> Iterator[Hit]:
         private = tuple(filter(is_private, name.addresses))
         if here:
             yield _sinkhole(seen, name, here)
-        elif name.private_link or (private and not seen.capture):
-            # Of all the names in a capture, those of internal servers are nobody's concern.
+        elif name.private_link or (private and not seen.capture and not is_node(seen)):
+            # Of all the names in a capture, those of internal servers are nobody's concern; nodes are such.
             yield _private(seen, name, private)
 
 

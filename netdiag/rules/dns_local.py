@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from netdiag.model import ChainObservation, Culprit, DnsObservation, Observation, Severity
 from netdiag.rules.addresses import is_here, is_private, meet, parse_address
 from netdiag.rules.lookups import all_fail, canonical, lookups
+from netdiag.rules.node_words import is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import few
@@ -69,7 +70,8 @@ def hosts_override(seen: Seen) -> Iterator[Hit]:
     no connection succeeds there or a server with a certificate for another name answers, a warning when
     the name servers give another address, and worth knowing in any case. For a private endpoint, a
     hosts entry with the private address is a way that Microsoft documents (Data Factory: "security and
-    access control troubleshoot guide"), so there the difference is expected.
+    access control troubleshoot guide"), so there the difference is expected. Nodes of an integration
+    runtime that share no domain find each other by such entries, too.
 
     Remove the line from the hosts file, or correct its address, unless it is there on purpose.
     """
@@ -94,12 +96,17 @@ def hosts_override(seen: Seen) -> Iterator[Hit]:
         yield Hit(
             summary=f"{path} gives {given} for {name.name}{contrast}{effect}",
             blame="this-machine",
-            remedy=f"Remove the line for {name.name} from {path}, or correct its address, unless it is there on "
-            "purpose.",
+            remedy=_keep_or_remove(seen, name.name, path, wanted=severity is Severity.INFO),
             evidence=evidence,
             severity=severity,
             culprit=Culprit(name=path),
         )
+
+
+def _keep_or_remove(seen: Seen, name: str, path: str, *, wanted: bool) -> str:
+    if is_node(seen) and wanted:
+        return f"None, if it is {name}'s address: this is how nodes without a common domain find each other."
+    return f"Remove the line for {name} from {path}, or correct its address, unless it is there on purpose."
 
 
 def _is_another_server(seen: Seen) -> bool:

@@ -12,7 +12,8 @@ import shlex
 from collections.abc import Iterator
 
 from netdiag.model import ChainObservation, KeyObservation, Severity
-from netdiag.rules.certificates import short_name
+from netdiag.rules.certificates import covers, short_name
+from netdiag.rules.node_words import is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.words import counted, few
@@ -173,7 +174,8 @@ def last_san_only(seen: Seen) -> Iterator[Hit]:
     servers and browsers take any of the names, and to them nothing is wrong.
 
     Compare the last name with the name by which the nodes reach each other, and have the certificate
-    issued again, with that name last or alone, if it is another one.
+    issued again, with that name last or alone, if it is another one. netdiag node compares them by
+    itself: a node that was asked for by the last name is fine by it.
     """
     for observation in seen.of(KeyObservation):
         names = observation.names
@@ -190,6 +192,36 @@ def last_san_only(seen: Seen) -> Iterator[Hit]:
                 "last, or as its only one. openssl x509 -noout -ext subjectAltName -in cert.pem shows their order"
             ),
             evidence=(observation,),
+        )
+    if is_node(seen):
+        yield from _last_san_of_node(seen)
+
+
+def _last_san_of_node(seen: Seen) -> Iterator[Hit]:
+    """Of the certificate that a node presents: whether the name that it was asked for by is the one that counts."""
+    for chain in seen.effective(ChainObservation):
+        names = chain.elements[0].names if chain.elements else ()
+        if len(names) < 2:
+            continue
+        fits = covers(names[-1], chain.host)
+        yield Hit(
+            summary=(
+                f"The certificate of {chain.host} has {counted(len(names), 'alternative name')}, and between nodes an "
+                f"integration runtime uses only the last one, {names[-1]}: "
+                + (
+                    "nodes that call this one by another name do not find it"
+                    if fits
+                    else f"nodes that call this one {chain.host} do not find that"
+                )
+            ),
+            blame="server",
+            remedy=(
+                f"None, as long as all nodes call this one {chain.host}."
+                if fits
+                else f"Have the certificate of {chain.host} issued again with that name last, or as its only one"
+            ),
+            evidence=(chain,),
+            severity=Severity.INFO if fits else None,
         )
 
 

@@ -120,7 +120,7 @@ MODULES = (
     *("tcp_mtu", "tcp_connections", "tcp"),
     "resets",
     *("proxy_reach", "proxy"),
-    "node",
+    *("node", "node_matrix"),
     *("tls_certificate", "tls_causes", "tls"),
     *("chain_clock", "chain", "chain_policy", "chain_revocation"),
     "key",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from netdiag.model import (
     Flow,
     HttpsObservation,
+    NodeObservation,
     Observation,
     ProxyObservation,
     ResetObservation,
@@ -117,7 +118,7 @@ def _evidence(seen: Seen, resets: Iterable[ResetObservation]) -> Iterator[Observ
 def _failed_by_flow(seen: Seen) -> dict[Flow, tuple[Observation, ...]]:
     """What failed in each connection; with another failure than a reset, the reset was not the reason."""
     found: dict[Flow, tuple[Observation, ...]] = {}
-    for kind in (TcpObservation, TlsObservation, ProxyObservation, HttpsObservation):
+    for kind in (TcpObservation, NodeObservation, TlsObservation, ProxyObservation, HttpsObservation):
         for o in seen.of(kind):
             if o.flow is not None and o.failure is not None:
                 found[o.flow] = (*found.get(o.flow, ()), o)

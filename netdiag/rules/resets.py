@@ -27,7 +27,7 @@ from netdiag.rules.seen import Seen
 from netdiag.rules.words import utc
 
 #: What a reset explains, when it ended the same connection.
-_SYMPTOMS = ("tls.interrupted", "proxy.no-answer", "https.no-answer")
+_SYMPTOMS = ("tls.interrupted", "proxy.no-answer", "https.no-answer", "node.not-net-tcp", "node.cut-off")
 
 
 @rule(

@@ -15,6 +15,7 @@ from netdiag.rules.captured import (
 )
 from netdiag.rules.initial_ttl import ordinal
 from netdiag.rules.loss import captured_retransmissions
+from netdiag.rules.node_words import have_it_let_in, have_it_listen, is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_trace import doubtful_refusal, refusal
 from netdiag.rules.seen import Seen
@@ -141,6 +142,11 @@ def refused(seen: Seen) -> Iterator[Hit]:
     What to do: check on the server that the service runs and listens on this port and address. If
     it does, a firewall in between sends the reset: ask the network team. Check also that name and
     port are the ones you meant.
+
+    Between nodes of an integration runtime ("Could not connect to net.tcp://... TCP error code 10061"),
+    the usual reason is that remote access from the intranet was never enabled on the other node: it
+    is off by default. Enable it in its Configuration Manager (Settings), or with dmgcmd
+    -EnableRemoteAccess "8060" and, for encryption, the thumbprint of its certificate.
     """
     attempts = seen.derived(_Attempts)
     # A probe that meets ECONNRESET was connected, if only for a moment.
@@ -165,8 +171,7 @@ def refused(seen: Seen) -> Iterator[Hit]:
             + (f"; {doubt}" if doubt and not told else "")
             + attempts.although(found),
             blame="server" if told else "unknown",
-            remedy=f"Check that the service listens on port {found[0].port} of {found[0].address}; if it does, "
-            "ask the network team which firewall rejects the connection.",
+            remedy=_have_it_listen(seen, found[0]),
             evidence=found,
             severity=attempts.severity,
             culprit=Culprit(address=found[0].address) if told else None,
@@ -215,6 +220,13 @@ def no_reply(seen: Seen) -> Iterator[Hit]:
         )
 
 
+def _have_it_listen(seen: Seen, refused: TcpObservation) -> str:
+    else_ask = "if it does, ask the network team which firewall rejects the connection."
+    if is_node(seen):
+        return f"{have_it_listen(seen)} Else {else_ask.removeprefix('if it does, ')}"
+    return f"Check that the service listens on port {refused.port} of {refused.address}; {else_ask}"
+
+
 def _kept_back(seen: Seen, found: tuple[TcpObservation, ...], attempts: _Attempts) -> Hit:
     """No SYN has left this machine: where other packets to that host did, a filter; else it may lack a neighbour."""
     if any(no_neighbour(seen, o.address, o.port) for o in found):
@@ -255,16 +267,20 @@ def _how_far(path: Turn | None) -> str:
 
 def _have_it_allowed(seen: Seen, silent: tuple[TcpObservation, ...], path: Turn | None) -> str:
     asked = f"allow TCP port {silent[0].port} from {seen.client} to {_named(silent)}"
+    let_in = f" {have_it_let_in(seen)}" if is_node(seen) else ""
     if path is None or not path.hop:
-        return f"Ask the network team to {asked}, and to look for dropped packets there; a silent drop is a firewall's."
+        return (
+            f"Ask the network team to {asked}, and to look for dropped packets there; a silent drop is a firewall's."
+            f"{let_in}"
+        )
     if path.actor == "at-server":
         return (
             f"Ask who runs {silent[0].address}, and who runs {path.place} right in front of it, whose firewall drops "
-            f"the SYNs, and to {asked}."
+            f"the SYNs, and to {asked}.{let_in}"
         )
     return (
         f"Ask who runs {path.place} whether that device, or the next one behind it, drops the SYNs, and to {asked}; a "
-        "silent drop is a firewall's."
+        f"silent drop is a firewall's.{let_in}"
     )
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from netdiag.model import Blame, Culprit, Severity, TlsObservation, TraceObservation, authority
 from netdiag.rules.captured import acks, after, connections
+from netdiag.rules.protocols import speaks
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.seen import Seen
 from netdiag.rules.tls_handshakes import (
@@ -215,7 +215,7 @@ def _refusal(seen: Seen, main: TlsObservation) -> tuple[str, str]:
     host = whom if main.purpose == "proxy" else seen.target.host
     detail = main.failure.detail or main.failure.kind if main.failure else ""
     if main.not_tls:
-        protocol = _speaks(main.not_tls)
+        protocol = speaks(main.not_tls)
         remedy = f"Check that {main.port} is the service's TLS port" + (
             ", or use http:// for it." if protocol == "HTTP" else "."
         )
@@ -229,22 +229,3 @@ def _refusal(seen: Seen, main: TlsObservation) -> tuple[str, str]:
             f"Look into the TLS log of {host} for {main.alert}, and correct what it refuses.",
         )
     return f"The TLS handshake with {whom} fails: {detail}", f"Look into the TLS log and settings of {host}."
-
-
-#: What a port speaks that does not speak TLS, by its first bytes.
-_PROTOCOLS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("HTTP", re.compile(r"HTTP/\d|<(?:!doctype|html|\?xml)", re.IGNORECASE)),
-    ("SSH", re.compile(r"SSH-\d")),
-    ("SMTP", re.compile(r"220[ -].*(?:SMTP|mail)", re.IGNORECASE)),
-    ("FTP", re.compile(r"220[ -]")),
-    ("POP3", re.compile(r"\+OK\b")),
-    ("IMAP", re.compile(r"\* OK\b")),
-    ("VNC", re.compile(r"RFB \d")),
-    ("MySQL", re.compile(r".\x00\x00\x00\x0a[\d.]", re.DOTALL)),
-    ("RDP", re.compile(r"\x03\x00\x00")),
-    ("SMB", re.compile(r".{0,4}[\xff\xfe]SMB", re.DOTALL)),
-)
-
-
-def _speaks(banner: str) -> str:
-    return next((name for name, pattern in _PROTOCOLS if pattern.match(banner)), "")

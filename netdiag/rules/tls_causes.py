@@ -5,12 +5,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from netdiag.model import Culprit, HttpsObservation, Severity, TlsObservation, TraceObservation
+from netdiag.model import Culprit, HttpsObservation, NodeObservation, Severity, TlsObservation, TraceObservation
 from netdiag.rules.initial_ttl import ordinal
+from netdiag.rules.node_words import asks_for_certificate, is_node
 from netdiag.rules.registry import Hit, rule
 from netdiag.rules.reset_cases import cases
 from netdiag.rules.seen import Seen
-from netdiag.rules.tls_handshakes import control, cut, cut_on_the_way, how_cut, mains, ok, place, present, where_cut
+from netdiag.rules.tls_handshakes import (
+    control,
+    cut,
+    cut_on_the_way,
+    how_cut,
+    mains,
+    ok,
+    place,
+    present,
+    wants_certificate,
+    where_cut,
+)
 from netdiag.rules.words import upper
 
 _OLD_VERSIONS = frozenset({"SSLv3", "TLSv1", "TLSv1.1"})
@@ -101,32 +113,8 @@ def _answered(o: TlsObservation, *, begun_is_enough: bool) -> bool:
     return ok(o) or bool(o.alert) or (begun_is_enough and o.bytes_received > 0 and not o.not_tls)
 
 
-#: Alerts with which servers end a handshake that lacks a client certificate: handshake_failure up to TLS 1.2 and
-#: certificate_required in 1.3 by the book (RFC 5246 §7.4.6, RFC 8446 §4.4.2.4), the others in practice.
-_NO_CERTIFICATE = frozenset(
-    {
-        "handshake_failure",
-        "certificate_required",
-        "bad_certificate",
-        "certificate_unknown",
-        "access_denied",
-        "no_certificate",
-    }
-)
-
-
 #: Pages of nginx ("No required SSL certificate was sent") and IIS (403.7, "... client certificate ...").
 _CERTIFICATE_PAGE = re.compile(r"no required ssl certificate was sent|client certificate|403\.7\b", re.IGNORECASE)
-
-
-def _wants_certificate(main: TlsObservation) -> bool:
-    if main.failure is None:
-        return False
-    if main.failure.kind == "tls-alert" and main.alert == "certificate_required":
-        return True
-    if not main.client_certificate_requested:
-        return False
-    return main.alert in _NO_CERTIFICATE if main.failure.kind == "tls-alert" else main.failure.kind in ("reset", "eof")
 
 
 def _fetch_wants_certificate(seen: Seen, fetch: HttpsObservation) -> bool:
@@ -159,21 +147,41 @@ def client_certificate_required(seen: Seen) -> Iterator[Hit]:
     handshake in TLS 1.3 (§4.4.2.4), or with an HTTP page (nginx: 400, IIS: 403.7). netdiag presents
     none. A mere request, which many servers make and do not insist on, is not reported.
 
+    Another node of an integration runtime (netdiag node) that insists is no fault: the nodes present
+    certificates of their own to each other, and netdiag has none to present. All that can be tested
+    without one was then tested.
+
     The network is fine. If the application is meant to authenticate itself by certificate, ask the
     operator of the server which authority must have issued it and configure certificate and private
     key in the application. Azure Data Factory's own endpoints ask for none: there, this means that
     something else answers.
     """
     for main in mains(seen):
-        if _wants_certificate(main):
+        if wants_certificate(main) and is_node(seen):
+            yield _node_hit(seen, (main,))
+        elif wants_certificate(main):
             how = f"with {main.alert}" if main.alert else "without an alert"
             yield _certificate_hit(seen, f"{place(seen, main)} ends the TLS handshake {how}", (main,))
+    for end in seen.effective(NodeObservation):
+        if asks_for_certificate(seen, end):
+            yield _node_hit(seen, (end,))
     for fetch in seen.effective(HttpsObservation):
         if _fetch_wants_certificate(seen, fetch):
             tls = seen.get(fetch.parent or "")
             evidence = (tls, fetch) if isinstance(tls, TlsObservation) else (fetch,)
             how = f"answers {fetch.status}" if fetch.status else "ends the connection after the handshake"
             yield _certificate_hit(seen, f"{seen.target.authority} {how}", evidence)
+
+
+def _node_hit(seen: Seen, evidence: tuple[TlsObservation | NodeObservation, ...]) -> Hit:
+    return Hit(
+        summary=f"{seen.target.authority} insists on a client certificate, which its fellow nodes have, and netdiag "
+        "sends none: what comes after TLS was not tested",
+        blame="unknown",
+        remedy="None; that all nodes have the certificate with its private key shows in the runtime's own log.",
+        evidence=evidence,
+        severity=Severity.INFO,
+    )
 
 
 def _certificate_hit(seen: Seen, what: str, evidence: tuple[TlsObservation | HttpsObservation, ...]) -> Hit:
@@ -219,8 +227,8 @@ def version_unsupported(seen: Seen) -> Iterator[Hit]:
             continue
         refused = f"with {main.alert}" if main.alert else f"({main.failure.kind})"
         yield Hit(
-            summary=f"{place(seen, main)} speaks only {_version(legacy.version)}: it refuses "
-            f"{_version(main.offered[0])} to {_version(main.offered[1])} {refused}",
+            summary=f"{place(seen, main)} speaks only {_version(legacy.version)}: it refuses {_offered(main)} "
+            f"{refused}",
             blame="server",
             remedy=f"Enable TLS 1.2 on {seen.target.host}, or on the device that ends TLS in front of it.",
             evidence=present(main, repeat, tls12, legacy),
@@ -229,17 +237,20 @@ def version_unsupported(seen: Seen) -> Iterator[Hit]:
 
 def _refused_versions(seen: Seen, main: TlsObservation) -> Hit:
     """The alert alone tells that nothing fits, and not what would."""
-    lowest, highest = main.offered
-    offered = _version(lowest) if lowest == highest else f"{_version(lowest)} to {_version(highest)}"
-    old = highest in _OLD_VERSIONS
+    old = main.offered[1] in _OLD_VERSIONS
     return Hit(
-        summary=f"{place(seen, main)} refuses {offered}, all that {seen.client} offers, with protocol_version",
+        summary=f"{place(seen, main)} refuses {_offered(main)}, all that {seen.client} offers, with protocol_version",
         blame="this-machine" if old else "server",
         remedy=f"Enable TLS 1.2 on {seen.client}, for the application that connects."
         if old
         else f"Enable TLS 1.2 on {seen.target.host}, or on the device that ends TLS in front of it.",
         evidence=(main,),
     )
+
+
+def _offered(main: TlsObservation) -> str:
+    lowest, highest = map(_version, main.offered)
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def _version(name: str) -> str:

@@ -8,10 +8,23 @@ often other handshakes with the same server that can take their place.
 from __future__ import annotations
 
 from netdiag.model import ChainObservation, FailureKind, HandshakePurpose, TlsObservation, TraceAnswer, authority
+from netdiag.rules.node_words import is_node
 from netdiag.rules.seen import Seen
 from netdiag.rules.traces import Turn, turn
 
 _CUT = frozenset({"reset", "eof", "timeout"})
+#: Alerts with which servers end a handshake that lacks a client certificate: handshake_failure up to TLS 1.2 and
+#: certificate_required in 1.3 by the book (RFC 5246 §7.4.6, RFC 8446 §4.4.2.4), the others in practice.
+_NO_CERTIFICATE = frozenset(
+    {
+        "handshake_failure",
+        "certificate_required",
+        "bad_certificate",
+        "certificate_unknown",
+        "access_denied",
+        "no_certificate",
+    }
+)
 
 
 def mains(seen: Seen) -> tuple[TlsObservation, ...]:
@@ -67,10 +80,27 @@ def _serves(main: TlsObservation, other: TlsObservation, purpose: HandshakePurpo
 
 
 def explained(seen: Seen, main: TlsObservation) -> bool:
-    """Whether the client of a capture ended the handshake over its certificate, which the rules about chain tell."""
+    """Whether the handshake ended for a reason that is told elsewhere.
+
+    The client of a capture ended it over the certificate (rules about chain); or a node wants one of the client, which
+    is no fault.
+    """
+    if is_node(seen) and wants_certificate(main):
+        return True
     if main.ended_by != "client":
         return False
     return any(c.parent == main.id and c.outcome == "failed" for c in seen.of(ChainObservation))
+
+
+def wants_certificate(main: TlsObservation) -> bool:
+    """Whether the handshake failed because the server insists on a client certificate."""
+    if main.failure is None:
+        return False
+    if main.failure.kind == "tls-alert" and main.alert == "certificate_required":
+        return True
+    if not main.client_certificate_requested:
+        return False
+    return main.alert in _NO_CERTIFICATE if main.failure.kind == "tls-alert" else main.failure.kind in ("reset", "eof")
 
 
 def ok(o: TlsObservation | None) -> bool:
@@ -115,12 +145,12 @@ def cut_on_the_way(seen: Seen, o: TlsObservation) -> Turn | None:
     if o.route != "direct" or o.purpose != "main" or o.failure is None:
         return None
     found = turn(seen, o.address, o.port, "data")
-    same = found is not None and found.answer == _TRACED.get(o.failure.kind)
+    same = found is not None and found.answer == TRACED.get(o.failure.kind)
     return found if same and found and found.actor == "device" else None
 
 
-#: What a trace meets where a handshake ends so.
-_TRACED: dict[FailureKind, TraceAnswer] = {"reset": "reset", "eof": "closed", "timeout": "none"}
+#: What a trace meets where an exchange ends so.
+TRACED: dict[FailureKind, TraceAnswer] = {"reset": "reset", "eof": "closed", "timeout": "none"}
 
 
 def where_cut(found: Turn) -> str:

@@ -6,6 +6,8 @@ ladder.py      one run: this machine, the ways, the report
 way.py         one way to the target, rung by rung
 resolution.py  one name, asked everywhere at once
 secure.py      TLS, its controls, the chain
+node.py        another node instead: net.tcp, TLS inside it, the chain
+matrix.py      who reaches whom, from what several nodes reported
 recording.py   the packets of the run itself, captured
 wire.py        what they show of probes that failed
 judgement.py   rules, verdict, report
@@ -15,9 +17,10 @@ fleet.py       many targets at once
 helper.py      another process that takes a share of them
 forked.py      a copy of this process, to be such a helper
 captures.py    capture files instead of a live network
-certificates.py  certificate files, and what they name
-allowlists.py  firewall rules and service tags
-logs.py        event logs and error texts, and the probes that they lead to
+certificates.py  certificate files
+inspecting.py    one certificate, and what it names
+allowlists.py    firewall rules and service tags
+logs.py          event logs and error texts, and the probes that they lead to
 """
 
 from __future__ import annotations
@@ -29,12 +32,13 @@ if TYPE_CHECKING:
     from netdiag.session.allowlists import AllowlistOptions, check_allowlist
     from netdiag.session.captures import CaptureAnalysis, analyze_capture, read_capture
     from netdiag.session.certificates import CertificateOptions, check_certificates
-    from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints
+    from netdiag.session.fleet import diagnose_endpoint, diagnose_endpoints, diagnose_node, diagnose_nodes
     from netdiag.session.judgement import judge, rejudge
     from netdiag.session.logs import read_log, run_next
+    from netdiag.session.matrix import node_matrix
     from netdiag.session.options import Options
     from netdiag.session.route import TraceOptions, trace_path
-    from netdiag.session.target import parse_server, parse_target
+    from netdiag.session.target import parse_node, parse_server, parse_target
 
 __all__ = [
     "AllowlistOptions",
@@ -47,7 +51,11 @@ __all__ = [
     "check_certificates",
     "diagnose_endpoint",
     "diagnose_endpoints",
+    "diagnose_node",
+    "diagnose_nodes",
     "judge",
+    "node_matrix",
+    "parse_node",
     "parse_server",
     "parse_target",
     "read_capture",
@@ -62,12 +70,13 @@ _HOME = {
     **dict.fromkeys(("AllowlistOptions", "check_allowlist"), "allowlists"),
     **dict.fromkeys(("CaptureAnalysis", "analyze_capture", "read_capture"), "captures"),
     **dict.fromkeys(("CertificateOptions", "check_certificates"), "certificates"),
-    **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints"), "fleet"),
+    **dict.fromkeys(("diagnose_endpoint", "diagnose_endpoints", "diagnose_node", "diagnose_nodes"), "fleet"),
     **dict.fromkeys(("judge", "rejudge"), "judgement"),
     **dict.fromkeys(("read_log", "run_next"), "logs"),
+    "node_matrix": "matrix",
     "Options": "options",
     **dict.fromkeys(("TraceOptions", "trace_path"), "route"),
-    **dict.fromkeys(("parse_server", "parse_target"), "target"),
+    **dict.fromkeys(("parse_node", "parse_server", "parse_target"), "target"),
 }
 
 if not TYPE_CHECKING:  # a type checker that sees __getattr__ takes every name for one that exists

@@ -6,10 +6,9 @@ stands in the report. Without ``fetch`` nothing touches the network.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -18,15 +17,12 @@ import msgspec
 
 from netdiag.model import (
     AnyObservation,
-    ChainObservation,
     ChainProfile,
     ChainPurpose,
-    Failure,
     KeyObservation,
     MachineInfo,
     NotRun,
     Report,
-    RetrievalObservation,
     Target,
     UsageError,
 )
@@ -34,24 +30,17 @@ from netdiag.pki.facts import Facts, Unreadable, read
 from netdiag.pki.intake import Intake, read_file, read_intake, roles
 from netdiag.pki.judging import Question
 from netdiag.pki.keys import key_observation
-from netdiag.pki.path import Answers, Asking, Fetch
-from netdiag.pki.trust import TrustStore, load_trust, public_roots
-from netdiag.pki.verify import Verification, observed, verifying
+from netdiag.pki.trust import TrustStore, load_trust
+from netdiag.session.inspecting import Inspector, Progress, observed_in_full, retrievals_of
 from netdiag.session.judgement import describe, judge_certificates
 
 if TYPE_CHECKING:
     from netdiag.probes.machine import Machine
-    from netdiag.probes.retrieval import Fetched, Retriever
 
 #: Certificates of one command that are verified: a whole store of roots has about 150.
 MAX_LEAVES = 200
-#: All retrievals of one certificate together, in seconds: a person waits in front of it.
-RETRIEVAL_LIMIT_S = 55.0
 #: Bytes of a random nonce (RFC 9654 §2.1 suggests 32).
 NONCE_BYTES = 32
-
-#: Told what is being done, how much of it is done, and of how much.
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +145,7 @@ class _Desk:
     errors: list[str] = field(default_factory=list)
     #: What was left out, and why.
     not_run: list[NotRun] = field(default_factory=list)
-    _retriever: Retriever | None = None
+    _made: Inspector | None = None
 
     def observe(self, intakes: Sequence[Intake]) -> Iterator[AnyObservation]:
         """The chain of each leaf, its URLs, its key."""
@@ -164,7 +153,8 @@ class _Desk:
         extra = [_intake(name, self.options) for name in self.options.untrusted]
         found = roles(given, [key for intake in intakes for key in intake.keys])
         helpers = [*given, *(der for intake in extra for der in intake.certificates)]
-        store = self._store()
+        trust = self.options.trust
+        store = trust if isinstance(trust, TrustStore) else load_trust(trust)
         crls = [*(crl for intake in intakes for crl in intake.crls), *map(_crl, self.options.crls)]
         responses = [*map(_response, self.options.ocsp)]
         if (more := len(found.leaves) - MAX_LEAVES) > 0:
@@ -175,13 +165,6 @@ class _Desk:
             identifier = f"chain.{number + 1}" if number else "chain"
             yield from self._chain(identifier, leaf, helpers, store, crls, responses)
             yield from self._keys(identifier, leaf, intakes)
-
-    def _store(self) -> TrustStore:
-        trust = self.options.trust
-        return trust if isinstance(trust, TrustStore) else load_trust(trust)
-
-    def _public(self) -> TrustStore:
-        return (self.machine.public_roots if self.machine else None) or public_roots()
 
     def _chain(
         self,
@@ -202,110 +185,41 @@ class _Desk:
             profile=options.profile,
             nonce=secrets.token_bytes(NONCE_BYTES) if options.nonce else None,
         )
-
-        def ask(public: TrustStore | None) -> tuple[Verification, dict[Fetch, Fetched]]:
-            others = [der for der in helpers if der != leaf]
-            return self._carry_out(
-                verifying(
-                    leaf,
-                    others,
-                    store,
-                    question,
-                    public=public,
-                    crls=crls,
-                    responses=responses,
-                    every_url=options.fetch,
-                )
-            )
-
+        others = [der for der in helpers if der != leaf]
         # Whether roots are public matters to what is not trusted, and to who presents a public name: loading the list
         # of them takes longer than everything else here.
         quick = not options.fetch and options.hostname is None
-        found, fetched = ask(None if quick else self._public())
+        inspector = self._inspector(store)
+        found, fetched = inspector.verify(leaf, others, question, crls, responses, public=not quick)
         if quick and not found.trusted:
-            found, fetched = ask(self._public())
-        self._keep(found, fetched, question.at)
+            found, fetched = inspector.verify(leaf, others, question, crls, responses)
         chain = msgspec.structs.replace(
-            observed(found, question, store),
+            observed_in_full(found, question, store),
             id=identifier,
             source="file",
             started=started,
             took_s=time.monotonic() - clock,
-            paths=found.paths,
-            chosen=found.chosen,
-            rejected=found.rejected,
-            exhausted=found.exhausted,
-            revocation=found.revocation,
         )
         yield chain
-        yield from _retrieval_observations(chain, found, fetched)
+        yield from retrievals_of(chain, found, fetched)
 
-    def _carry_out(self, asking: Asking[Verification]) -> tuple[Verification, dict[Fetch, Fetched]]:
-        """Run the engine, and answer what it asks for."""
-        fetched: dict[Fetch, Fetched] = {}
-        answers: Answers = {}
-        try:
-            requests = next(asking)
-            while True:
-                if self.options.fetch and not self.cancel.is_set():
-                    came = self._fetch(requests, len(fetched))
-                    fetched |= came
-                    answers = {request: entry.answer for request, entry in came.items()}
-                else:
-                    answers = {}
-                requests = asking.send(answers)
-        except StopIteration as stop:
-            return stop.value, fetched
-
-    def _fetch(self, requests: Sequence[Fetch], before: int) -> Mapping[Fetch, Fetched]:
-        from netdiag.probes.net import Deadline
-
-        done, total = itertools.count(before), before + len(set(requests))
-
-        def one_more() -> None:
-            if self.progress:
-                self.progress("fetching", next(done), total)
-
-        one_more()
-        deadline = Deadline(RETRIEVAL_LIMIT_S)
-        found = self._opened().retrieve(requests, deadline, self.cancel, ended=one_more)
-        came = {entry.fetch: entry for entry in found}
-        answers = [entry.answer for entry in came.values() if isinstance(entry.answer, Failure)]
-        self.errors += [f"retrieval: {answer.detail}" for answer in answers if answer.kind == "internal"]
-        return came
-
-    def _opened(self) -> Retriever:
-        """The retriever: made when something is to be retrieved, since what it needs takes time to load."""
-        if self._retriever is None:
-            from netdiag.probes.machine import Machine
-            from netdiag.probes.retrieval import Retriever
-            from netdiag.probes.retrieval_cache import Cache, default_folder
-            from netdiag.probes.retrieval_tls import verifier
-
-            machine = self.machine or Machine()
-            self._retriever = Retriever(
-                machine,
-                proxy=self.options.proxy,
-                credentials=self.options.credentials,
-                secure=verifier(self._store(), machine.public_roots or public_roots(), machine.clock),
-                cache=Cache(default_folder(machine.environment) if self.options.cache else None),
-                timeout_s=self.options.timeout_s,
+    def _inspector(self, store: TrustStore) -> Inspector:
+        """Made once: what it has retrieved for one certificate serves the next."""
+        options = self.options
+        if self._made is None:
+            self._made = Inspector(
+                machine=self.machine,
+                store=store,
+                fetch=options.fetch,
+                cache=options.cache,
+                proxy=options.proxy,
+                credentials=options.credentials,
+                timeout_s=options.timeout_s,
+                cancel=self.cancel,
+                progress=self.progress,
+                errors=self.errors,
             )
-        return self._retriever
-
-    def _keep(self, found: Verification, fetched: Mapping[Fetch, Fetched], at: float) -> None:
-        """Keep verified CRLs for as long as they say that they hold."""
-        for entry in found.retrievals:
-            came = fetched.get(entry.fetch)
-            if (
-                came is None
-                or came.cached
-                or isinstance(came.answer, Failure)
-                or entry.fetch.purpose not in ("cdp", "delta")
-            ):
-                continue
-            if entry.status in ("verified", "revoked") and entry.next_update is not None and entry.next_update > at:
-                self._opened().cache.put(entry.fetch.url, came.answer, entry.next_update)
+        return self._made
 
     def _keys(self, parent: str, leaf: bytes, intakes: Sequence[Intake]) -> Iterator[KeyObservation]:
         facts = read(leaf)
@@ -342,36 +256,3 @@ def _readable(name: str, reader: Callable[[bytes], object]) -> bytes:
     if isinstance(found, Unreadable):
         raise UsageError(f"{_shown(name)}: {found.reason}")
     return data
-
-
-def _retrieval_observations(
-    chain: ChainObservation, found: Verification, fetched: Mapping[Fetch, Fetched]
-) -> Iterator[RetrievalObservation]:
-    for number, entry in enumerate(found.retrievals):
-        came = fetched.get(entry.fetch)
-        failure = came.answer if came is not None and isinstance(came.answer, Failure) else None
-        if came is None and entry.status == "failed":
-            failure = Failure(kind="cancelled", step="fetch", detail=entry.detail or "not asked")
-        yield RetrievalObservation(
-            id=f"retrieval.{chain.id.removeprefix('chain').removeprefix('.') or '1'}.{number + 1}",
-            parent=chain.id,
-            source="probe",
-            started=came.started if came else chain.started,
-            took_s=came.took_s if came else 0.0,
-            outcome="failed" if failure else "ok",
-            failure=failure,
-            url=entry.fetch.url,
-            purpose=entry.fetch.purpose,
-            element=entry.element,
-            subject=entry.subject,
-            status=entry.status,
-            detail=entry.detail,
-            method=came.method if came else "",
-            proxy=came.proxy if came else "",
-            http_status=came.http_status if came else None,
-            bytes=came.received if came else 0,
-            cached=came.cached if came else False,
-            object=entry.object,
-            this_update=entry.this_update,
-            next_update=entry.next_update,
-        )

@@ -19,9 +19,10 @@ MAX_TRACED = 8
 
 #: The rungs that a scheme has.
 _SCHEME_RUNGS: dict[str, tuple[Rung, ...]] = {
-    "https": RUNGS,
+    "https": ("machine", "dns", "tcp", "proxy", "tls", "chain", "https"),
     "http": ("machine", "dns", "tcp", "proxy", "https"),
     "tcp": ("machine", "dns", "tcp", "proxy"),
+    "net.tcp": ("machine", "dns", "tcp", "node", "tls", "chain"),
 }
 
 

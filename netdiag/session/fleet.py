@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from netdiag.model import DnsObservation, Report, Rung, Target, UsageError
@@ -22,7 +23,7 @@ from netdiag.session.ladder import Run
 from netdiag.session.options import MAX_TIMEOUT_S, Options
 from netdiag.session.preload import load, preload
 from netdiag.session.recording import start_recording
-from netdiag.session.target import parse_server, parse_target
+from netdiag.session.target import parse_node, parse_server, parse_target
 
 if TYPE_CHECKING:
     from netdiag.session.helper import Helper
@@ -146,6 +147,45 @@ def diagnose_endpoints(
     finally:
         fleet.stop()
         recording.close()
+
+
+def diagnose_node(
+    target: Target | str,
+    *,
+    options: Options | None = None,
+    machine: Machine | None = None,
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Find out why another node of an integration runtime cannot be reached, or that it can.
+
+    As ``diagnose_endpoint``; a string is HOST, HOST:PORT (8060 unless said) or net.tcp://HOST:PORT/PATH.
+    """
+    node = parse_node(target) if isinstance(target, str) else target
+    return diagnose_endpoint(
+        node, options=_of_nodes(options), machine=machine, command="node", cancel=cancel, progress=progress
+    )
+
+
+def diagnose_nodes(
+    targets: Sequence[Target | str],
+    *,
+    options: Options | None = None,
+    machine: Machine | None = None,
+    cancel: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> Generator[Report, None, None]:
+    """The reports of several nodes, each as soon as it is ready. As ``diagnose_endpoints`` and ``diagnose_node``."""
+    nodes = [parse_node(target) if isinstance(target, str) else target for target in targets]
+    return diagnose_endpoints(
+        nodes, options=_of_nodes(options), machine=machine, command="node", cancel=cancel, progress=progress
+    )
+
+
+def _of_nodes(options: Options | None) -> Options:
+    """The last rung that a node has: what belongs to further ones need not be loaded."""
+    options = options or Options()
+    return replace(options, until="chain") if options.until == "https" else options
 
 
 def _affordable() -> int:

@@ -13,11 +13,14 @@ from netdiag import __version__
 from netdiag.model import (
     AnyObservation,
     CaptureObservation,
+    ChainObservation,
     DnsObservation,
     Finding,
     HttpsObservation,
     LogFileObservation,
     MachineInfo,
+    MatrixObservation,
+    NodeObservation,
     NotRun,
     Report,
     Route,
@@ -220,6 +223,8 @@ def rejudge(report: Report) -> Report:
     elif report.command == "log":
         interrupted = any(log.interrupted for log in seen.of(LogFileObservation))
         verdict = conclude_log(seen, found, whole=not errors and not interrupted)
+    elif matrices := seen.of(MatrixObservation):
+        verdict = _matrix_verdict(report.target, matrices[0], found, report.not_run)
     elif seen.of(CaptureObservation):
         verdict = conclude_capture(seen, found, whole=not errors)
     else:
@@ -263,8 +268,67 @@ def _healthy(seen: Seen, last_rung: Rung) -> str:
             service = known_service(seen.target.host)
             recognised = f", as {service.name} does" if service and answered_by_azure(fetched.headers) else ""
             return f"{name} answers HTTP {fetched.status}{through}{recognised}"
+    if seen.target.scheme == "net.tcp" and last_rung in ("node", "tls", "chain"):
+        return _healthy_node(seen)
     if last_rung in ("tls", "chain"):
         return f"{name} takes TLS{through} and its certificate is trusted"
     hops = next((o.distance for o in seen.effective(TraceObservation) if o.answer == "open"), None)
     away = f" at {'the next hop' if hops == 1 else f'{hops} hops'}" if hops else ""
     return f"{name} accepts connections{through}{away}"
+
+
+def _healthy_node(seen: Seen) -> str:
+    from netdiag.rules.node_words import NEGOTIATE_UPGRADE
+
+    name = seen.target.authority
+    agreed = {o.upgrade for o in seen.of(NodeObservation) if o.asked == "preamble" and o.outcome == "ok"}
+    if NEGOTIATE_UPGRADE in agreed:
+        return f"{name} speaks net.tcp, secured by Windows authentication"
+    chains = seen.of(ChainObservation)
+    states = {state.state for chain in chains for state in chain.revocation}
+    trusted = f", and its certificate is trusted{' and not revoked' if states == {'good'} else ''}" if chains else ""
+    return f"{name} speaks net.tcp{' with TLS' if any(agreed) else ''}{trusted}"
+
+
+def judge_matrix(matrix: MatrixObservation, *, started: float) -> Report:
+    """The report over who reaches whom. A direction that no report tells of leaves open whether all is well."""
+    from netdiag.rules import Seen, findings
+
+    target = Target(host="", port=0, scheme="file", path=", ".join(matrix.nodes))
+    found = findings(Seen(target, "direct", (matrix,)))
+    not_run = _missing(matrix)
+    return Report(
+        tool=Tool(version=__version__),
+        command="node",
+        target=target,
+        started=started,
+        took_s=0.0,
+        verdict=_matrix_verdict(target, matrix, found, not_run),
+        findings=found,
+        observations=(matrix,),
+        not_run=not_run,
+    )
+
+
+def _missing(matrix: MatrixObservation) -> tuple[NotRun, ...]:
+    """Why directions are not known: nobody ran netdiag there, or not against that node."""
+    silent = [node for node in matrix.nodes if node not in matrix.reporters]
+    reasons = [f"there is no report from {node}" for node in silent]
+    reasons += [f"{one} did not test {other}" for one, other in matrix.missing if one not in silent]
+    return tuple(NotRun(rung="node", reason=reason) for reason in reasons)
+
+
+def _matrix_verdict(
+    target: Target, matrix: MatrixObservation, found: Sequence[Finding], not_run: Sequence[NotRun]
+) -> Verdict:
+    from netdiag.rules import conclude
+
+    untested = [r for r in matrix.reaches if r.state == "untested"]
+    count = len(matrix.reaches)
+    return conclude(
+        target,
+        found,
+        tested=not not_run and not untested,
+        healthy_summary=f"All {len(matrix.nodes)} nodes reach each other ({count} directions)",
+        not_run=not_run or tuple(NotRun(rung="node", reason=r.summary) for r in untested),
+    )

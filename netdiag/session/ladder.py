@@ -7,9 +7,12 @@ import threading
 import time
 from concurrent.futures import Future
 
-from netdiag.model import DnsObservation, Report, Route
+import msgspec
+
+from netdiag.model import DnsObservation, HostObservation, Report, Route
 from netdiag.probes import proxy_selection
 from netdiag.probes.hosts import hosts_entries
+from netdiag.probes.identity import identity
 from netdiag.probes.net import Step
 from netdiag.probes.proxy_selection import ProxyServer
 from netdiag.probes.threads import spawn
@@ -22,6 +25,11 @@ from netdiag.session.way import Way
 
 #: How long the way that no application takes is given after the other has arrived.
 OTHER_WAY_GRACE_S = 0.25
+
+
+#: How long this machine's own name and settings are looked for, which the way to another node does not need.
+_MYSELF_S = 1.0
+NO_PROXY_BETWEEN = "net.tcp uses none"
 
 
 class Run:
@@ -73,7 +81,11 @@ class Run:
     def _climb(self) -> None:
         context = self._context
         context.progress(context.target, "machine")
-        proxies = self._select_proxy()
+        if context.target.scheme == "net.tcp":
+            myself = self._look_at_myself()
+            proxies: tuple[ProxyServer, ...] = ()
+        else:
+            myself, proxies = None, self._select_proxy()
         localhost = self._look_at_names()
         direct = Way(context, effective=not proxies)
         if proxies:
@@ -98,6 +110,8 @@ class Run:
                 way.cut(f"a run ends after {RUN_LIMIT_S:.0f} s")
             else:
                 way.cut("the other way had its result, so this was not awaited")
+        if myself:
+            context.log.add(myself.result(timeout=2 * _MYSELF_S))
         if localhost:
             with contextlib.suppress(TimeoutError):  # a resolver that hangs shows in the target's own lookup
                 context.log.add(localhost.result(timeout=SHARED_SILENCE_S))
@@ -114,6 +128,31 @@ class Run:
         )
         self._falls_back = context.log.add(selection).falls_back
         return proxies
+
+    def _look_at_myself(self) -> Future[HostObservation] | None:
+        """Who this node is, and that a proxy, if one is set, is not on its way to another node: net.tcp uses none."""
+        context = self._context
+        myself: Future[HostObservation] | None = None
+        if context.options.name_machine:
+            patience = context.deadline.within(_MYSELF_S)
+            myself = spawn(lambda: identity(context.machine, Step("machine.host"), patience))
+        web = msgspec.structs.replace(context.target, scheme="https")
+        step = Step("machine.proxy")
+        wait = context.deadline.within(_MYSELF_S)
+        setting, _ = proxy_selection.select(context.machine, web, context.options.proxy, step, deadline=wait)
+        said = f"{setting.because} names {', '.join(setting.proxies)}" if setting.proxies else ""
+        context.log.add(
+            msgspec.structs.replace(
+                setting,
+                outcome="ok",
+                failure=None,
+                proxies=(),
+                falls_back=False,
+                because=NO_PROXY_BETWEEN,
+                setting=said,
+            )
+        )
+        return myself
 
     def _look_at_names(self) -> Future[DnsObservation] | None:
         """What the hosts file says of the target, and whether localhost is sane (guide: registration fails without)."""

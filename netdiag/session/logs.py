@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib import import_module
 from pathlib import PurePath
 
 from netdiag.irlog.entry import Progress
@@ -104,12 +103,9 @@ def _dns(target: str, options: Options, cancel: threading.Event | None) -> Repor
 
 
 def _node(target: str, options: Options, cancel: threading.Event | None) -> Report:
-    """The node's own probe; its port at least."""
-    probe = getattr(import_module("netdiag.session"), "diagnose_node", None)
-    if probe is None:
-        return _endpoint(f"tcp://{target}", options, cancel)
-    found: Report = probe(target, options=options, cancel=cancel)
-    return found
+    from netdiag.session.fleet import diagnose_node
+
+    return diagnose_node(target, options=options, cancel=cancel)
 
 
 _RUNNERS: dict[str, Callable[[str, Options, threading.Event | None], Report]] = {

@@ -22,7 +22,8 @@ Until = Literal["dns", "tcp", "tls", "chain", "https"]
 class Options:
     """The same choices as the command line's, with its defaults."""
 
-    #: "system", "none", a URL, HOST:PORT, or "pac:FILE-or-URL".
+    #: "system", "none", a URL, HOST:PORT, or "pac:FILE-or-URL". For a node only what its certificate names is retrieved
+    #: through it.
     proxy: str = "system"
     #: User name and password for the proxy.
     credentials: tuple[str, str] | None = None
@@ -43,3 +44,7 @@ class Options:
     tap: bool = True
     #: Keep these packets in this file (pcapng), even if ``tap`` is off.
     capture: str = ""
+    #: Retrieve what a node's certificate names (issuers, revocation), as ``netdiag cert`` does; and use and keep the
+    #: revocation lists of earlier runs.
+    fetch: bool = True
+    cache: bool = True

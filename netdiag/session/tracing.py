@@ -19,13 +19,14 @@ import msgspec
 from netdiag.model import (
     FailureKind,
     HttpsObservation,
+    NodeObservation,
     Route,
     TcpObservation,
     TlsObservation,
     TraceMode,
     TraceObservation,
 )
-from netdiag.probes.net import Address, Step
+from netdiag.probes.net import Address, SocketStream, Step
 from netdiag.probes.threads import spawn
 from netdiag.session.context import MAX_TRACED, Context
 
@@ -74,6 +75,26 @@ class Tracing:
         if seen.failure and seen.failure.kind in _TRACEABLE and seen.route == "direct":
             name = seen.server_name
             self._content(Address(seen.address, seen.port), seen.parent, partial(_hello, name), name)
+
+    def preamble(self, seen: NodeObservation) -> None:
+        """Trace a net.tcp preamble that was cut off."""
+        if seen.failure and seen.failure.kind in _TRACEABLE:
+            from netdiag.probes.node import opening
+
+            data = opening(seen.via, seen.upgrade)
+            self._content(Address(seen.address, seen.port), seen.parent, partial(_plain, data, "net.tcp preamble"))
+
+    def upgraded(self, seen: TlsObservation, opener: Callable[[], SocketStream], hello: bytes) -> None:
+        """Trace a ClientHello inside net.tcp; ``opener`` gives connections on which TLS may begin."""
+        from netdiag.probes import trace_probes
+
+        if not (seen.failure and seen.failure.kind in _TRACEABLE):
+            return
+        self._content(
+            Address(seen.address, seen.port),
+            seen.parent,
+            lambda: trace_probes.Prepared(lambda: (opener().socket, hello), "ClientHello", ahead=_CONTENT_WINDOW),
+        )
 
     def fetch(self, seen: HttpsObservation, address: Address) -> None:
         """Trace an HTTP request after a fetch that was cut off, on a connection of this run's own."""
@@ -218,6 +239,12 @@ def _hello(name: str) -> trace_probes.Data:
     from netdiag.probes import tls, trace_probes
 
     return trace_probes.Data(tls.client_hello(name), "ClientHello")
+
+
+def _plain(data: bytes, words: str) -> trace_probes.Data:
+    from netdiag.probes import trace_probes
+
+    return trace_probes.Data(data, words)
 
 
 def _local(host: str) -> bool:

@@ -97,7 +97,9 @@ class Way:
         parent = tcp.id
         if self._proxy:
             stream, parent = self._tunnel(stream, tcp.id)
-        if context.wants("tls"):
+        if context.target.scheme == "net.tcp":
+            self._talk(stream, parent)
+        elif context.wants("tls"):
             from netdiag.session.secure import secure
 
             self._enter("tls")
@@ -113,6 +115,25 @@ class Way:
         if context.wants("https"):
             self._enter("https")
             self._fetch(stream, parent)
+
+    def _talk(self, stream: Stream, parent: str) -> None:
+        """The rungs of another node."""
+        if not self._context.wants("node"):
+            return
+        from netdiag.session.node import Node, NodeStoppedError
+
+        node = Node(
+            context=self._context,
+            address=self._address,
+            parent=parent,
+            tracing=self._tracing,
+            enter=self._enter,
+            keep=self._keep,
+        )
+        try:
+            node.talk(stream)
+        except NodeStoppedError as error:
+            raise self._stopped(error.rung, str(error)) from None
 
     # -- connections
 

@@ -21,6 +21,7 @@ from netdiag.model import (
     Flow,
     HttpsObservation,
     IcmpError,
+    NodeObservation,
     ProxyObservation,
     ResetObservation,
     TcpObservation,
@@ -42,7 +43,7 @@ MAX_SHOWN = 40
 #: A probe's times and its packets' are of one clock; as a number of floating point they are a quarter of 1 µs off.
 _ROUNDING_NS = 1_000
 
-_OF_CONNECTIONS = (TcpObservation, ProxyObservation, TlsObservation, HttpsObservation)
+_OF_CONNECTIONS = (TcpObservation, ProxyObservation, NodeObservation, TlsObservation, HttpsObservation)
 _OF_FLOWS = (DnsObservation, *_OF_CONNECTIONS)
 
 #: The unspecified addresses, which systems take for this machine itself (RFC 1122 §3.2.1.3, RFC 4291 §2.5.2).
@@ -260,13 +261,19 @@ def _remarks(observations: Iterable[AnyObservation]) -> Iterator[tuple[Flow, flo
                         yield reply.flow, o.started, f"{o.id}, TTL {hop.ttl}: {reply.answer}"
 
 
-def _what(o: DnsObservation | TcpObservation | ProxyObservation | TlsObservation | HttpsObservation) -> str:
+def _what(
+    o: DnsObservation | TcpObservation | ProxyObservation | NodeObservation | TlsObservation | HttpsObservation,
+) -> str:
     if isinstance(o, DnsObservation):
         return f"{o.qtype} of {o.name}"
     if isinstance(o, TcpObservation):
         return f"connection to {authority(o.address, o.port)}"
     if isinstance(o, ProxyObservation):
         return f"tunnel through {o.proxy}"
+    if isinstance(o, NodeObservation):
+        if o.asked == "http":
+            return "HEAD request"
+        return "end of the net.tcp preamble" if o.asked == "end" else f"net.tcp preamble ({o.upgrade or 'no upgrade'})"
     if isinstance(o, TlsObservation):
         return f"TLS handshake with {o.server_name or 'no name'}"
     return f"GET {o.url.partition('?')[0]}"

@@ -15,7 +15,8 @@ def play(scene: Scene) -> Report:
     """Build a world for the scene, diagnose the scene's target there, and take the world down again."""
     with World() as world:
         options = Options(trust=world.trust(scene.setting), timeout_s=TIMEOUT_S, credentials=scene.credentials)
-        return diagnose_endpoint(scene.target, options=options, machine=world.machine(scene.setting))
+        command = "node" if scene.target.startswith("net.tcp:") else "endpoint"
+        return diagnose_endpoint(scene.target, options=options, machine=world.machine(scene.setting), command=command)
 
 
 def differences(scene: Scene, report: Report) -> tuple[str, ...]:

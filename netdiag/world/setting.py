@@ -69,7 +69,18 @@ class Proxy:
     inspects: Issuer | None = None
 
 
-Server = Web | HelloFilter | Banner | Proxy
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """Another node of an integration runtime: net.tcp, over TLS when it has a certificate, else without encryption.
+
+    With a ``fault`` (its name) it answers every connection with that.
+    """
+
+    leaf: Leaf | None = None
+    fault: str = ""
+
+
+Server = Web | HelloFilter | Banner | Proxy | Node
 
 #: A firewall drops what goes there; nobody listens there.
 Nobody = Literal["dropped", "closed"]

@@ -17,11 +17,11 @@ from netdiag.model import MachineInfo
 from netdiag.pki.trust import TrustStore
 from netdiag.probes.machine import Machine
 from netdiag.probes.net import Address, Net
-from netdiag.world import names, proxies, servers
+from netdiag.world import names, nodes, proxies, servers
 from netdiag.world.authority import Authority
 from netdiag.world.loop import IDLE_S, Handler, Loop
 from netdiag.world.names import StubResolver, Zone
-from netdiag.world.setting import Banner, HelloFilter, Proxy, Server, Setting, Web
+from netdiag.world.setting import Banner, HelloFilter, Node, Proxy, Server, Setting, Web
 
 DNS_PORT = 53
 
@@ -159,6 +159,8 @@ class _Place:
         match server:
             case Web():
                 return lambda connection: servers.serve_web(connection, server, authority)
+            case Node():
+                return lambda connection: nodes.serve_node(connection, server, authority)
             case Banner():
                 return lambda connection: servers.serve_banner(connection, server)
             case Proxy():

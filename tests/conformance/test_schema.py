@@ -27,6 +27,8 @@ ROOT = PACKAGE.parent
 PUBLISHED = ROOT / "schema"
 RELEASED = tuple(sorted((Path(__file__).parent / "schemas").glob("*.json")))
 TODAY = {"report": report_json.schema, "incident": report_json.incident_schema}
+#: Commands that a release did not have: their reports may hold values that its schema does not know.
+NEWER = {"report-0.1.0": {"node"}}
 GOLDEN = tuple(
     path
     for path in sorted((ROOT / "tests" / "unit" / "golden").glob("*.json"))
@@ -58,13 +60,13 @@ def validators() -> dict[str, Draft202012Validator]:
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda case: case.stem)
 def test_recordings_are_valid_by_every_schema(case, validators):
-    """As they were saved, by today's; as today's netdiag writes them, by each release's."""
+    """As they were saved, by today's; as today's netdiag writes them, by each release's that had the command."""
     saved = json.loads(case.read_bytes())
     report = load_report(case.read_bytes())
     written = json.loads(render(report, "json"))
     validators["report"].validate(saved)
     for released in RELEASED:
-        if released.name.startswith("report-"):
+        if released.name.startswith("report-") and report.command not in NEWER.get(released.stem, ()):
             validators[released.stem].validate(written)
 
 

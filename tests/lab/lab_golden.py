@@ -17,6 +17,7 @@ from netdiag.model import (
     ChainObservation,
     ConnectionObservation,
     Flow,
+    HostObservation,
     HttpsObservation,
     Report,
     ResetObservation,
@@ -152,6 +153,8 @@ def _observation(observation: AnyObservation, ports: Mapping[Flow, int], began: 
     if isinstance(changed, TcpObservation) and changed.info:
         info = msgspec.structs.replace(changed.info, rtt_ms=1.0 if changed.info.rtt_ms is not None else None)
         return msgspec.structs.replace(changed, info=info)
+    if isinstance(changed, HostObservation):
+        return msgspec.structs.replace(changed, name="NODE-A", full_name="", addresses=())
     if isinstance(changed, WireObservation):
         unseen = tuple(_port(each, ports) for each in changed.unseen)
         return msgspec.structs.replace(changed, packets=_round(changed.packets), unseen=unseen)

@@ -17,6 +17,8 @@ SOCKS, SOCKS_PASSWORD = 1080, 1081
 
 #: Where lab_certificate_servers.py serves, in the server's network.
 CERTIFICATES = "20.42.1.200"
+#: Where the nodes of test_node.py listen.
+NODE = "20.42.1.210"
 
 LIB = Path("/usr/lib/squid")
 #: Only Debian's package squid-openssl has it, and only that squid intercepts, or takes connections over TLS.
@@ -155,6 +157,7 @@ def zones() -> dict[str, str]:
         f"long IN CNAME {_long(0)}\n{chain}{_long(6)} IN A {BY_NAME['dual.contoso.test'].address}\n"
         f"sinkhole IN A 0.0.0.0\n"
         f"certs IN A {CERTIFICATES}\nocsp IN A {CERTIFICATES}\nldap IN A {CERTIFICATES}\n"
+        f"node-b IN A {NODE}\n"
     )
     label = FRONTEND.removesuffix(".clouddatahub.net")
     return {

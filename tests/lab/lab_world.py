@@ -91,16 +91,24 @@ class Lab:
         return self.execute(setting, [sys.executable, "-m", "netdiag", *argv], timeout_s=timeout_s)
 
     def execute(
-        self, setting: Setting, command: list[str], text: bytes = b"", timeout_s: float = 60
+        self,
+        setting: Setting,
+        command: list[str],
+        text: bytes = b"",
+        timeout_s: float = 60,
+        namespace: str = "client",
     ) -> subprocess.CompletedProcess[bytes]:
-        """Run any command as ``run`` runs netdiag, in the project's folder, with ``text`` on its standard input."""
+        """Run any command as ``run`` runs netdiag, in the project's folder, with ``text`` on its standard input.
+
+        In another ``namespace`` it sees the same names, and not the client's network.
+        """
         nameservers = "".join(f"nameserver {address}\n" for address in setting.resolvers)
         self.file("resolv.conf").write_text(f"{nameservers}options {setting.resolv_options}\n")
         self.file("hosts").write_text(setting.hosts)
         undo = self._apply(setting)
         try:
             return subprocess.run(
-                self._client(setting, command),
+                self._client(setting, command, namespace),
                 input=text,
                 capture_output=True,
                 check=False,
@@ -132,13 +140,13 @@ class Lab:
             undo.append(partial(run, ["ip", "-n", client, "route", "del", *route.split()]))
         return undo
 
-    def _client(self, setting: Setting, argv: list[str]) -> list[str]:
+    def _client(self, setting: Setting, argv: list[str], namespace: str = "client") -> list[str]:
         """In the client's namespace, with its own hosts and resolv.conf mounted over the host's for it alone."""
         if setting.clock:
             argv = ["faketime", "-f", setting.clock, *argv]
-        return self.network.inside("client", self._mounted({"hosts": "hosts", "resolv.conf": "resolv.conf"}, argv))
+        return self.network.inside(namespace, self.mounted({"hosts": "hosts", "resolv.conf": "resolv.conf"}, argv))
 
-    def _mounted(self, files: Mapping[str, str], argv: list[str]) -> list[str]:
+    def mounted(self, files: Mapping[str, str], argv: list[str]) -> list[str]:
         """The command line that sees ``files``, names under /etc and in the lab's folder, in place of the host's."""
         mounts = " && ".join(f"mount --bind {self.file(name)} /etc/{etc}" for etc, name in files.items())
         return ["unshare", "--mount", "--propagation", "private", "sh", "-c", f'{mounts} && exec "$@"', "sh", *argv]
@@ -259,7 +267,7 @@ class Lab:
             self.start("proxy", ["squid", "-N", "-n", name, "-f", str(conf)], **self._kerberos())
         self.file("resolv.socks").write_text(f"nameserver {DNS_GOOD}\noptions timeout:1 attempts:1\n")
         for command in lab_services.socks_commands():
-            self.start("proxy", self._mounted({"resolv.conf": "resolv.socks"}, list(command)))
+            self.start("proxy", self.mounted({"resolv.conf": "resolv.socks"}, list(command)))
 
     def _proxy_ports(self) -> list[int]:
         ports = [squid.port for squid in lab_services.squids(self.folder)]

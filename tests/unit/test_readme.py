@@ -59,7 +59,7 @@ def test_each_option_named_exists(capsys):
     assert named - set(re.findall(r"--[a-z][a-z-]+", known)) - {"--version"} == set()
 
 
-@pytest.mark.parametrize("command", ["endpoint", "pcap", "cert"])
+@pytest.mark.parametrize("command", ["endpoint", "pcap", "cert", "node"])
 def test_each_option_is_named(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
@@ -88,7 +88,7 @@ def test_each_example_prints_what_is_shown(name):
     if example.offline and not _may_unshare():
         support.missing("this user may not make a network namespace")
     now, shown = readme.printed(example), readme.documented()[name]
-    whole = name not in ("first", "scene", "intercepted", "incident", "offline", "one-rung")
+    whole = name not in ("first", "scene", "intercepted", "incident", "offline", "one-rung", "node")
     assert readme.words(now, verdict_only=not whole) == readme.words(shown, verdict_only=not whole)
 
 
@@ -155,6 +155,27 @@ def test_library_example_compares_rules(monkeypatch, capsys):
     monkeypatch.chdir(support.ROOT)
     exec(compile(next(block for block in PROGRAMS if "check_allowlist" in block), "README.md", "exec"), {})
     assert capsys.readouterr().out == "DataFactory.WestUS2 partly ('20.42.133.0/24', '20.51.13.0/26')\n"
+
+
+def test_library_example_of_nodes(monkeypatch, capsys):
+    """The other node is one of the embedded world."""
+    scene = next(scene for scene in SCENES if scene.name == "node")
+    with World() as world:
+        options = session.Options(trust=world.trust(scene.setting), timeout_s=1.0, fetch=False)
+        machine = world.machine(scene.setting)
+        monkeypatch.setattr(
+            netdiag,
+            "diagnose_node",
+            lambda _node, **_: session.diagnose_node(scene.target, options=options, machine=machine),
+            raising=False,
+        )
+        monkeypatch.chdir(support.ROOT)
+        program = next(text for text in PROGRAMS if "node_matrix" in text)
+        exec(compile(program, "README.md", "exec"), {})
+    summary, *reaches = capsys.readouterr().out.splitlines()
+    assert summary.startswith("node-b.contoso.com:8060 speaks net.tcp")
+    assert "NODE-B NODE-A silent" in reaches
+    assert len(reaches) == 6
 
 
 def test_changelog_names_each_finding():

@@ -65,6 +65,7 @@ Build = Callable[[Report, Context], Iterator[Section]]
 _BUILDERS = (
     "commands",
     "waterfall",
+    "matrix",
     "pathway",
     "findings",
     "log",

@@ -12,6 +12,7 @@ from netdiag.model import (
     CaptureObservation,
     Finding,
     LogFileObservation,
+    MatrixObservation,
     Observation,
     Report,
     Route,
@@ -62,6 +63,10 @@ def rest(document: Document, report: Report) -> None:
         from netdiag.report.markdown import log
 
         log.rest(document, report)
+    elif any(isinstance(observation, MatrixObservation) for observation in report.observations):
+        from netdiag.report.markdown import matrix
+
+        matrix.rest(document, report)
     elif report.target.scheme == "file":
         from netdiag.report.markdown import certificate
 

@@ -1,6 +1,6 @@
 """The scenes: small broken networks with the verdict that is right for each. They are also golden test cases."""
 
-from netdiag.world.scenes import chain, dns, healthy, https, proxy, tcp, tls
+from netdiag.world.scenes import chain, dns, healthy, https, node, proxy, tcp, tls
 from netdiag.world.scenes.scene import Expectation, Scene
 
 #: In the ladder's order.
@@ -9,6 +9,7 @@ SCENES: tuple[Scene, ...] = (
     *dns.SCENES,
     *tcp.SCENES,
     *proxy.SCENES,
+    *node.SCENES,
     *tls.SCENES,
     *chain.SCENES,
     *https.SCENES,

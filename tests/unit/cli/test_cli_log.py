@@ -112,24 +112,23 @@ def test_run_probes_what_the_findings_lead_to(log, monkeypatch):
     """In place of the network: each probe says that all is well."""
     asked = []
 
-    def probe(target, *, options, cancel=None, command="endpoint"):
-        asked.append((str(target), options.until, options.timeout_s))
-        found = Target(host=str(target).rpartition("/")[2].partition(":")[0])
+    def probe(target, *, options, command="endpoint", **_):
+        found = target if isinstance(target, Target) else Target(host=target)
+        asked.append((found.authority if command == "node" else target, options.until, options.timeout_s))
         verdict = Verdict(status="healthy", finding=None, blame=None, summary=f"{found.authority} can be used")
         return netdiag.Report(
             tool=Tool(version="1"), command=command, target=found, started=0.0, took_s=0.0, verdict=verdict
         )
 
     monkeypatch.setattr("netdiag.session.fleet.diagnose_endpoint", probe)
-    monkeypatch.setattr("netdiag.session.diagnose_node", None, raising=False)
     text = f"{BY_ID['log.node-refused']}\n\n{BY_ID['log.name-not-resolved']}\n\n{BY_ID['log.localhost-lookup-failed']}"
     ran = log(text, "--run", "--timeout", "3", "--format", "json")
     reports = json.loads(ran.out)
     assert ran.status == 1
-    assert [report["command"] for report in reports] == ["log", "dns", "endpoint", "dns"]
+    assert [report["command"] for report in reports] == ["log", "dns", "node", "dns"]
     assert asked == [
         ("localhost", "dns", 3.0),
-        ("tcp://xxxxxxx.bwld.com:8060", "https", 3.0),
+        ("xxxxxxx.bwld.com:8060", "chain", 3.0),
         ("wu2.frontend.clouddatahub.net", "dns", 3.0),
     ]
     shown = log(text, "--run").out

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from netdiag import cli, load_incident, load_report, merge_reports, render
-from netdiag.cli import report as command
+from netdiag.cli import saved_files
 from netdiag.model import Report, Verdict
 from tests.unit.incident import cases
 
@@ -223,7 +223,7 @@ def test_what_cannot_be_read(capsys, arguments, message):
 
 
 def test_a_file_without_end_is_no_report(capsys, saved, monkeypatch):
-    monkeypatch.setattr(command, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(saved_files, "MAX_BYTES", 1_000_000)
     file = saved / "endless.json"
     file.write_bytes(b" " * 3_000_000)
     assert run(capsys, file) == (2, "", f"netdiag: {file}: more than 0 MB are no report\n")

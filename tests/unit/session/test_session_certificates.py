@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from netdiag.model import ChainObservation, KeyObservation, Report, RetrievalObservation, UsageError
-from netdiag.session import CertificateOptions, check_certificates, rejudge
+from netdiag.session import CertificateOptions, check_certificates, inspecting, rejudge
 from netdiag.session import certificates as module
 from tests.certs import AT, HOST, Issued, authority, make, store
 from tests.pfx import KSP, cert_bag, key_bag, notes, pfx
@@ -262,7 +262,7 @@ def test_a_bug_costs_the_finding_and_not_the_report(tmp_path, monkeypatch):
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr(module, "verifying", broken)
+    monkeypatch.setattr(inspecting, "verifying", broken)
     report = check(tmp_path)
     assert report.verdict.status == "inconclusive"
     assert "oops" in report.internal_errors[0]

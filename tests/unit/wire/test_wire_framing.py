@@ -63,6 +63,38 @@ def test_reading_the_preamble_byte_by_byte():
         assert list(parse_preamble(data[:end])) == [(r, at) for r, at in whole if at <= end]
 
 
+#: Every record, and the bytes that MC-NMF §2.2.3 and §2.2.4 give it.
+RECORDS = [
+    (b"\x00\x01\x00", framing.Record(RecordType.VERSION, version=(1, 0))),
+    (b"\x01\x02", framing.Record(RecordType.MODE, number=2)),
+    (b"\x02\x29" + VIA.encode(), framing.Record(RecordType.VIA, VIA)),
+    (b"\x02\x80\x10" + b"v" * 2048, framing.Record(RecordType.VIA, "v" * 2048)),
+    (b"\x03\x08", framing.Record(RecordType.KNOWN_ENCODING, number=8)),
+    (b"\x04\x08text/xml", framing.Record(RecordType.EXTENSIBLE_ENCODING, "text/xml")),
+    (b"\x05", framing.Record(RecordType.UNSIZED_ENVELOPE)),
+    (b"\x06\x03abc", framing.Record(RecordType.SIZED_ENVELOPE, payload=b"abc")),
+    (b"\x07", framing.Record(RecordType.END)),
+    (b"\x08\x47" + FAULT.encode(), framing.Record(RecordType.FAULT, FAULT)),
+    (b"\x09\x13application/ssl-tls", framing.Record(RecordType.UPGRADE_REQUEST, framing.TLS_UPGRADE)),
+    (b"\x09\x15application/negotiate", framing.Record(RecordType.UPGRADE_REQUEST, framing.NEGOTIATE_UPGRADE)),
+    (b"\x0a", framing.Record(RecordType.UPGRADE_RESPONSE)),
+    (b"\x0b", framing.Record(RecordType.PREAMBLE_ACK)),
+    (b"\x0c", framing.Record(RecordType.PREAMBLE_END)),
+]
+
+
+@pytest.mark.parametrize(("data", "record"), RECORDS)
+def test_each_record_whole_byte_by_byte_and_with_what_follows(data, record):
+    assert parse_record(data) == (record, len(data))
+    assert [parse_record(data[:end]) for end in range(len(data))] == [None] * len(data)
+    assert parse_record(data + b"\x16\x03\x01") == (record, len(data))
+    assert parse_record(b"\x0b" + data, 1) == (record, 1 + len(data))
+
+
+def test_there_is_every_record():
+    assert {record.type for _, record in RECORDS} == set(RecordType)
+
+
 @pytest.mark.parametrize(
     ("data", "kind"),
     [(b"\x0a", RecordType.UPGRADE_RESPONSE), (b"\x0b", RecordType.PREAMBLE_ACK), (b"\x07", RecordType.END)],

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the world and rich are loaded by ``run`` only: other comman
     from netdiag.world.scenes import Expectation, Scene
 
 #: Scenes under way at once. Most of a scene is waiting, the rest is cryptography.
-AT_ONCE = 12
+AT_ONCE = 8
 
 #: The widest names and ids, so that a line stays within 80 columns.
 _NAME_WIDTH = 25

@@ -26,7 +26,7 @@ SHARED_SILENCE_S = 0.25
 #: How much later than the quickest another name server may answer when the answer is no.
 SILENCE_RATIO = 3.0
 #: ... and when the answer is yes: the way goes on meanwhile, so this rarely costs anything.
-FAIR_CHANCE_S = 0.05
+FAIR_CHANCE_S = 0.15
 FAIR_CHANCE_RATIO = 1.5
 
 SYSTEM = "system"

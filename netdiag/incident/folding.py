@@ -47,7 +47,7 @@ _ACROSS: dict[str, tuple[str, ...]] = {
 }
 #: Who climbs the same ladder sees the same things. What one of them found and another did not is another state, not an
 #: explanation, unless the other could tell no more than that it failed.
-_LADDER = frozenset({"endpoint", "dns", "tcp", "tls", "https"})
+_LADDER = frozenset({"endpoint", "dns", "tcp", "tls", "https", "node"})
 _VAGUE = frozenset(
     {"tcp.no-reply", "tcp.reset-origin-unknown", "tls.interrupted", "proxy.no-answer", "https.no-answer"}
 )

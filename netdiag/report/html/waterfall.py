@@ -12,8 +12,8 @@ from netdiag.model import Report, Route, Rung
 from netdiag.report import facts, timeline, units
 from netdiag.report.html import markup
 from netdiag.report.html.section import Context, Section
-from netdiag.report.ladder import Row, ladder, rung_of, untold
-from netdiag.report.sections import MARKS, ROUTES
+from netdiag.report.ladder import Mark, Row, ladder, rung_of, untold
+from netdiag.report.sections import MARKS, ROUTES, observation_mark
 from netdiag.report.timeline import Scale
 
 #: Narrower bars cannot be seen.
@@ -28,7 +28,7 @@ class Bar:
 
     start: float
     width: float
-    outcome: str
+    mark: Mark
     title: str
     href: str
 
@@ -97,7 +97,7 @@ def _bars(report: Report, context: Context, rung: Rung, route: Route, scale: Sca
         yield Bar(
             start=min(begins, 1 - _LEAST),
             width=max(observation.took_s / scale.span, _LEAST),
-            outcome=observation.outcome,
+            mark=observation_mark(observation),
             title=f"{observation.id}: {facts.describe(observation, report.target.host)} ({took})",
             href=context.evidence(report, observation.id),
         )

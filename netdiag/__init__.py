@@ -10,7 +10,7 @@ irlog/      event logs and pasted error text -> observations
 rules/      observations -> findings; pure
 incident/   several reports -> one incident; pure
 session/    runs probes in ladder order, or reads captures and certificates; then the rules
-report/     Report -> text, JSON, a note for the network team
+report/     Report or Incident -> text, HTML, Markdown, JSON, a note for the network team
 cli/        the command, written on this public API
 """
 

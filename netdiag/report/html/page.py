@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from markupsafe import Markup
 
-from netdiag.model import Incident, Report
+from netdiag.model import Incident, Report, Status
 from netdiag.report import json, units, verdicts
-from netdiag.report.html import markup
+from netdiag.report.html import markup, table
 from netdiag.report.html.section import Context
+from netdiag.report.html.table import Column
 from netdiag.report.html.views import View, needs, view
 from netdiag.report.layout import Layout
 
@@ -23,6 +24,8 @@ _ASSETS = ("page.css", "page.js")
 #: Reports on one page that have all their sections, one of each root cause first; the others have their verdict. A
 #: page of 200 targets is to open at once, and 200 that fail alike say the same.
 _MOST_WHOLE = 20
+
+_TONES: dict[Status, str] = {"healthy": "good", "impaired": "warn", "failed": "bad", "inconclusive": ""}
 
 #: Conversations that the raw JSON repeats; more would be no use in a ticket, and double the page.
 _MOST_ROWS = 1_000
@@ -41,8 +44,30 @@ def several(reports: Sequence[Report]) -> str:
     whole = _whole(ordered)
     views = [view(report, Context(prefix=f"r{n}-", level=5), whole=n in whole) for n, report in ordered]
     title = verdicts.tally(reports)
-    body = markup.render("several", title=title, views=views, causes=_causes(views), worst=verdicts.worst(reports))
-    return frame(title, body, json.dumps_line(list(map(_lean, reports))), needs(views))
+    body = markup.render(
+        "several",
+        title=title,
+        views=views,
+        causes=_causes(views),
+        table=_targets(views),
+        worst=verdicts.worst(reports),
+    )
+    needed = tuple(dict.fromkeys((*table.NEEDS, *needs(views))))
+    return frame(title, body, json.dumps_line(list(map(_lean, reports))), needed)
+
+
+def _targets(views: Sequence[View]) -> Markup:
+    """Every target in a line, the worst first; each leads to its report."""
+    tones = {seen.status_words: _TONES[seen.report.verdict.status] for seen in views}
+    why = [seen.report.verdict.finding or seen.report.verdict.summary for seen in views]
+    columns = [
+        Column(title="Target", values=[seen.title for seen in views], searched=True),
+        Column(title="Verdict", values=[seen.status_words for seen in views], tones=tones, choice=True),
+        Column(title="Why", values=why, searched=True),
+        Column(title="Took, ms", kind="number", values=[seen.report.took_s * 1000 for seen in views]),
+    ]
+    links = {n: f"#{seen.prefix}report" for n, seen in enumerate(views)}
+    return table.render("targets", "All targets", columns, hint="part of a name, an id", links=links)
 
 
 def incident(found: Incident) -> str:

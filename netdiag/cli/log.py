@@ -10,7 +10,7 @@ from netdiag.cli.options import add_network_options, add_report_options, credent
 from netdiag.cli.output import Output, choose_format, layout_for, rendered
 from netdiag.cli.progress import manner, reading_progress, step_progress
 from netdiag.cli.status import exit_status
-from netdiag.model import Report, UsageError
+from netdiag.model import Incident, Report, UsageError
 
 _EPILOG = """\
 FILE is a text or log file, an export of Event Viewer (.xml, .csv, text), a Windows event log (.evtx), or the JSON of an
@@ -29,28 +29,30 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
     )
     parser.add_argument("targets", nargs="+", metavar="FILE", help="what to read")
     group = add_network_options(parser, "what to do then")
-    group.add_argument("--run", action="store_true", help="run the probes that the findings lead to, and report on all")
+    group.add_argument("--run", action="store_true", help="run what the findings lead to; one incident of all")
     add_report_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Read, report, probe when asked to, and return the exit status."""
+    """Read, probe when asked to, report on all of it, and return the exit status."""
+    from netdiag import merge_reports
+
     format_ = choose_format(args.format, args.output)
     if args.targets.count("-") > 1:
         raise UsageError("stdin (-) can be read only once")
     with Output(args.output, format_) as output:
         report, interrupted = _read(args)
-        reports = [report]
+        found: Report | Incident = report
         if args.run and not interrupted:
             more, interrupted = _probe(args, report)
-            reports += more
-            if not more and not interrupted and not args.quiet:
+            if more:
+                found = merge_reports([report, *more])
+            elif not interrupted and not args.quiet:
                 complain("--run: no finding leads to a probe")
-        one = not args.run or (format_ == "text" and len(reports) == 1)
-        output.write(rendered(report if one else reports, format_, layout_for(output, args), args))
+        output.write(rendered(found, format_, layout_for(output, args), args))
     if interrupted:
         complain("interrupted: the report is on what was known by then")
-    return exit_status(reports, args.fail_on, interrupted=interrupted)
+    return exit_status([found], args.fail_on, interrupted=interrupted)
 
 
 def _read(args: argparse.Namespace) -> tuple[Report, bool]:

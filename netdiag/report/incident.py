@@ -61,16 +61,11 @@ def _verdict(page: Page, incident: Incident) -> None:
     symbol, style = sections.sign(page, sections.STATUS[said.status])
     page.block(page.text((symbol, style), " "), page.text((said.summary, "bold")), "  ")
     if said.finding is not None and incident.findings:
-        sections.to_do(page, incident.findings[0], "  ", whose=_whose(incident.findings[0]))
+        sections.to_do(page, incident.findings[0], "  ")
     elif said.status == "healthy":
         page.paragraph("Nobody is to blame, and there is nothing to do.", first="  ")
     else:
         page.paragraph("Nothing was proved either way; the reports say what was not tested, and why.", first="  ")
-
-
-def _whose(finding: IncidentFinding) -> str:
-    """Which machine "this machine" is."""
-    return ", ".join(source.report for source in finding.sources[:3])
 
 
 def _since(page: Page, incident: Incident) -> None:
@@ -164,7 +159,7 @@ def _finding(page: Page, finding: IncidentFinding, by_label: dict[str, LabelledR
     page.block(page.text("  ", (symbol, style), " "), page.text((finding.id, "bold"), severity), "    ")
     if not is_root:
         page.paragraph(finding.summary, first="    ")
-        sections.to_do(page, finding, "    ", whose=_whose(finding))
+        sections.to_do(page, finding, "    ")
     sections.details(page, finding)
     for n, source in enumerate(finding.sources):
         said = "" if source.summary == finding.summary or (is_root and n == 0) else f": {source.summary}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from netdiag.model import Blame, CertificateSummary, Culprit, Failure, name_part
+from netdiag.model import Blame, CertificateSummary, Culprit, Failure, Finding, IncidentFinding, name_part
 from netdiag.report.units import day
 
 _WORDS: dict[str, str] = {
@@ -72,6 +72,14 @@ def failure_words(failure: Failure, took_s: float = 0.0) -> str:
     if failure.detail and not bare and failure.detail.casefold() not in words.casefold():
         words = f"{words}: {failure.detail}"
     return words
+
+
+def blamed(finding: Finding) -> str:
+    """Who is to blame, as far as it is known. In an incident "this machine" is that of a report."""
+    who = BLAME[finding.blame]
+    if isinstance(finding, IncidentFinding) and finding.blame == "this-machine":
+        who = f"the machine of {some(tuple(source.report for source in finding.sources), 3)}"
+    return f"{who}{culprit(finding.culprit)}"
 
 
 def culprit(found: Culprit | None) -> str:

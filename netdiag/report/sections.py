@@ -115,11 +115,9 @@ def _advice(page: Page, finding: Finding) -> None:
     to_do(page, finding, "    ")
 
 
-def to_do(page: Page, finding: Finding, indent: str, whose: str = "") -> None:
-    """Who is to blame, and what they must do. ``whose``: which machine "this machine" is, where there are several."""
-    whom = f"the machine {whose}" if whose and finding.blame == "this-machine" else phrases.BLAME[finding.blame]
-    blamed = (whom, phrases.culprit(finding.culprit), ". ")
-    parts = (("To blame: ", "bold"), *blamed, ("To do: ", "bold"), finding.remedy)
+def to_do(page: Page, finding: Finding, indent: str) -> None:
+    """Who is to blame, and what they must do."""
+    parts = (("To blame: ", "bold"), f"{phrases.blamed(finding)}. ", ("To do: ", "bold"), finding.remedy)
     page.paragraph(*parts, first=indent, limit=DETAIL_LIMIT)  # a command that is cut would be worse than none
 
 

@@ -100,7 +100,7 @@ def body(incident: Incident) -> tuple[Markup, tuple[str, ...]]:
         incident=incident,
         status_words=CASE[incident.verdict.status],
         root=root,
-        blame=f"{phrases.BLAME[root.blame]}{phrases.culprit(root.culprit)}" if root else "",
+        blame=phrases.blamed(root) if root else "",
         note=markup.preformatted(ticket.of_incident(incident)) if root else "",
         sections=tuple(_sections(incident, places)),
         reports=tuple((one, views[prefix]) for one, prefix in taken if prefix.startswith("r")),
@@ -137,7 +137,7 @@ def _entry(incident: Incident, places: Mapping[str, Place], n: int, finding: Inc
     return Entry(
         finding=finding,
         root=n == 0 and finding.id == incident.verdict.finding,
-        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
+        blame=phrases.blamed(finding),
         sources=tuple(_source(source, places.get(source.report)) for source in finding.sources),
         symptoms=tuple(Symptom(explained=one, place=places.get(one.report)) for one in finding.explains),
         explanation=explanation(finding.id),

@@ -59,7 +59,7 @@ def _entry(report: Report, context: Context, n: int, finding: Finding, places: M
         anchor=context.finding(n),
         finding=finding,
         root=n == 0 and finding.id == report.verdict.finding,
-        blame=f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}",
+        blame=phrases.blamed(finding),
         evidence=found[:_FEW],
         more=found[_FEW:],
         explanation=explanation(finding.id),

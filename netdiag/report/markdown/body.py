@@ -212,7 +212,7 @@ def named(document: Document, identifier: str, words: str) -> Marked:
 
 def to_do(document: Document, finding: Finding) -> Iterator[Marked]:
     """Who is to blame, and what they have to do."""
-    blamed = document.text(f"{phrases.BLAME[finding.blame]}{phrases.culprit(finding.culprit)}")
+    blamed = document.text(phrases.blamed(finding))
     yield Marked(f"{document.strong('To blame:')} {blamed}")
     todo = document.text(finding.remedy, limit=sections.DETAIL_LIMIT)  # a command that is cut would be worse than none
     yield Marked(f"{document.strong('To do:')} {todo}")

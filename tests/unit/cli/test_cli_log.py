@@ -123,16 +123,19 @@ def test_run_probes_what_the_findings_lead_to(log, monkeypatch):
     monkeypatch.setattr("netdiag.session.fleet.diagnose_endpoint", probe)
     text = f"{BY_ID['log.node-refused']}\n\n{BY_ID['log.name-not-resolved']}\n\n{BY_ID['log.localhost-lookup-failed']}"
     ran = log(text, "--run", "--timeout", "3", "--format", "json")
-    reports = json.loads(ran.out)
+    incident = json.loads(ran.out)
     assert ran.status == 1
-    assert [report["command"] for report in reports] == ["log", "dns", "node", "dns"]
+    assert incident["kind"] == "incident"
+    assert sorted(one["report"]["command"] for one in incident["reports"]) == ["dns", "dns", "log", "node"]
     assert asked == [
         ("localhost", "dns", 3.0),
         ("xxxxxxx.bwld.com:8060", "chain", 3.0),
         ("wu2.frontend.clouddatahub.net", "dns", 3.0),
     ]
     shown = log(text, "--run").out
-    assert "4 targets: 1 failed, 3 healthy" in shown
+    assert shown.startswith("✗ This machine cannot resolve localhost")
+    assert "To blame: the machine of ir.log." in shown
+    assert shown.count("healthy") == 3
 
 
 def test_run_probes_for_real(log):
@@ -141,5 +144,6 @@ def test_run_probes_for_real(log):
         "System.Net.WebException: Unable to connect ---> System.Net.Sockets.SocketException: No connection could be "
         "made because the target machine actively refused it 127.0.0.1:1"
     )
-    reports = json.loads(log(text, "--run", "--proxy", "none", "--format", "json", "--timeout", "2").out)
-    assert [report["verdict"]["finding"] for report in reports] == ["log.connection-refused", "tcp.refused"]
+    incident = json.loads(log(text, "--run", "--proxy", "none", "--format", "json", "--timeout", "2").out)
+    assert incident["verdict"]["finding"] == "tcp.refused"
+    assert [one["finding"]["id"] for one in incident["findings"][0]["explains"]] == ["log.connection-refused"]

@@ -100,7 +100,7 @@ def test_quiet_is_the_verdict_only():
 def test_this_machine_is_named():
     incident = merge_reports([cases.on("dns-localhost-broken", "node-a"), cases.on("healthy-ipv4", "node-b")])
     assert incident.verdict.blame == "this-machine"
-    assert "To blame: the machine node-a. To do:" in words(render(incident))
+    assert "To blame: the machine of node-a. To do:" in words(render(incident))
 
 
 def test_a_changed_judgement_is_said():

@@ -14,10 +14,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.packets import Batch, Bytes, Ints
+from netdiag.capture.packets import Batch, Bools, Bytes, Ints
 
 Array = npt.NDArray[np.generic]
-Bools = npt.NDArray[np.bool_]
 U64 = npt.NDArray[np.uint64]
 U32 = npt.NDArray[np.uint32]
 

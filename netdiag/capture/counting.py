@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, SYN, Bools
+from netdiag.capture.columns import ACK, FIN, RST, SYN
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS, Marks, judge
-from netdiag.capture.packets import Bytes, Ints
+from netdiag.capture.packets import Bools, Bytes, Ints
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netdiag.capture.columns import ACK, LOOSE, SYN, Bools
-from netdiag.capture.packets import Ints
+from netdiag.capture.columns import ACK, LOOSE, SYN
+from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows
 

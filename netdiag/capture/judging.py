@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, SYN, Bools
-from netdiag.capture.packets import Ints
+from netdiag.capture.columns import ACK, FIN, RST, SYN
+from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Runs
 from netdiag.capture.table import Rows
 

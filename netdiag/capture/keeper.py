@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from netdiag.capture import errors, tcp_options
-from netdiag.capture.columns import ACK, FIN, PSH, RST, SYN, URG, Bools, Columns, endpoints
+from netdiag.capture.columns import ACK, FIN, PSH, RST, SYN, URG, Columns, endpoints
 from netdiag.capture.exhibits import (
     FIRST_PACKETS,
     LAST_PACKETS,
@@ -34,7 +34,7 @@ from netdiag.capture.exhibits import (
 )
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS
 from netdiag.capture.options import CaptureOptions
-from netdiag.capture.packets import FileInfo, Ints, Process
+from netdiag.capture.packets import Bools, FileInfo, Ints, Process
 from netdiag.capture.rows import block, client_side, connections
 from netdiag.capture.table import Rows, both, pick, together
 from netdiag.capture.tracker import Tracked, Tracker

@@ -28,6 +28,7 @@ MAX_PACKET = 262_144
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
 
 class Interface(msgspec.Struct, frozen=True):

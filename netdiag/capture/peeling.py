@@ -17,7 +17,6 @@ from netdiag.capture.columns import (
     U64,
     V6,
     Array,
-    Bools,
     Columns,
     Datagrams,
     Segments,
@@ -26,7 +25,7 @@ from netdiag.capture.columns import (
     mix,
 )
 from netdiag.capture.fragments import Fragments
-from netdiag.capture.packets import SLACK, Batch, Bytes, Ints
+from netdiag.capture.packets import SLACK, Batch, Bools, Bytes, Ints
 
 #: Tags, labels and tunnels around one segment.
 MAX_DEPTH = 8

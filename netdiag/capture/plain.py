@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from netdiag.capture.columns import SHIFT, U32, U64, V6, Array, Bools, Segments, mix, words
-from netdiag.capture.packets import Batch, Ints
+from netdiag.capture.columns import SHIFT, U32, U64, V6, Array, Segments, mix, words
+from netdiag.capture.packets import Batch, Bools, Ints
 
 _TCP = 6
 #: EtherType, version, and 20 bytes of header where IPv4 tells that.

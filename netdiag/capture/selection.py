@@ -11,9 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from netdiag.capture.columns import Bools
 from netdiag.capture.options import CaptureOptions
-from netdiag.capture.packets import Batch
+from netdiag.capture.packets import Batch, Bools
 from netdiag.capture.rows import rows_ports
 from netdiag.capture.table import Rows
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Bools, Columns, Segments, mix
-from netdiag.capture.packets import Ints
+from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Columns, Segments, mix
+from netdiag.capture.packets import Bools, Ints
 
 _INDEX_BITS = 18  # of packets.BATCH_PACKETS
 #: Bits of a hash that the sort leaves out at first.

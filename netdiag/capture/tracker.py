@@ -12,12 +12,12 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from netdiag.capture.columns import LOOSE, SYN, U64, Bools
+from netdiag.capture.columns import LOOSE, SYN, U64
 from netdiag.capture.counting import count
 from netdiag.capture.hellos import server_names
 from netdiag.capture.incarnations import divided
 from netdiag.capture.judging import Marks
-from netdiag.capture.packets import Ints
+from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import NEVER, ROW, Rows, Table, pick, repeat, store
 

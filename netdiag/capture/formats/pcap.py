@@ -16,8 +16,8 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from netdiag.capture.formats.records import Buffer, Guess, Shape, pieces, starts
-from netdiag.capture.packets import MAX_PACKET, SLACK, Batch, Damage, FileInfo, Interface, Ints
+from netdiag.capture.formats.records import Buffer, Guess, Shape, pieces, search, starts
+from netdiag.capture.packets import MAX_PACKET, SLACK, Batch, Bools, Damage, FileInfo, Interface, Ints
 from netdiag.capture.source import Source
 from netdiag.model import UsageError
 
@@ -55,8 +55,6 @@ _LINKTYPE_BITS = 0x03FF_FFFF
 #: How many records are looked at to tell variants apart, and the longest packet on the wire that is believed then.
 _TRIED = 3
 _MAX_LENGTH = 134_217_728
-#: Places looked at for the start of a record before a guess is given up.
-_GUESSES = 16
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -127,26 +125,23 @@ def _guesser(buffer: Buffer, header: _Header) -> Guess:
 
     The upper half of the seconds is what the search looks for.
     """
-    little = header.order == "<"
-    upper = 2 if little else 0
-    pattern = bytes(buffer.bytes[upper : upper + 2])
-    find, unpack = buffer.bytes.find, struct.Struct(header.order + "4xIII").unpack_from
+    upper = 2 if header.order == "<" else 0
     filled = buffer.filled
+    records = np.ndarray((filled + 1,), f"V{_PLAIN}", buffer.bytes, 0, (1,))
+    day = np.ndarray((filled + 1,), "u2", buffer.bytes, upper, (1,))
     second = 1_000_000_000 // header.unit
 
-    def guess(at: int, end: int) -> int:
-        for _ in range(_GUESSES):
-            found = find(pattern, at + upper, min(end, filled))
-            if found < 0:
-                return -1
-            at = found - upper
-            fraction, captured, length = unpack(buffer.bytes, at)
-            if fraction < second and captured <= length <= MAX_PACKET:
-                following = at + header.record + (length if header.swapped else captured) + upper
-                if following + 2 > filled or buffer.bytes[following : following + 2] == pattern:
-                    return at
-            at += 1
-        return -1
+    def starts_there(at: Ints) -> Bools:
+        at = at - upper
+        _, fraction, captured, length = records[at].view(header.order + "u4").reshape(-1, 4).T
+        following = np.minimum(at + header.record + (length if header.swapped else captured), filled)
+        plausible: Bools = (fraction < second) & (captured <= length) & (length <= MAX_PACKET)
+        plausible &= (following + upper + 2 > filled) | (day[following] == day[0])
+        return plausible
+
+    def guess(places: Ints, end: Ints) -> Ints:
+        at = search(buffer, places + upper, end, day[:1].tobytes(), starts_there)
+        return np.where(at < 0, at, at - upper)
 
     return guess
 

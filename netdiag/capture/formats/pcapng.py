@@ -34,8 +34,8 @@ from netdiag.capture.formats.pcapng_blocks import (
     byte_order,
 )
 from netdiag.capture.formats.pcapng_options import Notes
-from netdiag.capture.formats.records import BUFFER, Buffer, Guess, Shape, pieces, starts
-from netdiag.capture.packets import MAX_PACKET, SLACK, Batch, Damage, FileInfo, Ints
+from netdiag.capture.formats.records import BUFFER, Buffer, Guess, Shape, pieces, search, starts
+from netdiag.capture.packets import MAX_PACKET, SLACK, Batch, Bools, Damage, FileInfo, Ints
 from netdiag.capture.source import Source
 from netdiag.model import UsageError
 
@@ -50,11 +50,8 @@ _BEGINNING = struct.pack("<I", SHB)
 _FRAME, _PACKET, _SIMPLE = 12, 28, 12
 _TRAILER = 4
 _UNKNOWN_DROPS = 0xFFFF
-#: Places looked at for the start of a block before a guess is given up.
-_GUESSES = 16
 
 Words = npt.NDArray[np.uint32]
-Truths = npt.NDArray[np.bool_]
 
 
 def matches(head: bytes) -> bool:
@@ -286,9 +283,9 @@ class _Columns(msgspec.Struct, frozen=True):
     base: Ints
     count: Ints
     #: Of simple packet blocks, which have no time, no interface and no options.
-    simple: Truths
+    simple: Bools
 
-    def sensible(self) -> Truths:
+    def sensible(self) -> Bools:
         """Whether the packet is within its block, not too long, and of an interface."""
         within = self.options <= self.end - _TRAILER
         return within & (self.caplen <= MAX_PACKET) & (self.interface < self.count)
@@ -306,29 +303,23 @@ class _Columns(msgspec.Struct, frozen=True):
 
 def _guesser(buffer: Buffer, order: str) -> Guess:
     """Where an enhanced packet block seems to start: its type, and two lengths that agree."""
-    pattern = struct.pack(order + "I", EPB)
-    find, unpack, filled = buffer.bytes.find, struct.Struct(order + "I").unpack_from, buffer.filled
+    words = np.ndarray((buffer.filled // 4 + 3,), order + "u4", buffer.bytes)
 
-    def guess(at: int, end: int) -> int:
-        for _ in range(_GUESSES):
-            at = find(pattern, at, min(end, filled))
-            if at < 0:
-                return -1
-            if not at & 3:
-                (size,) = unpack(buffer.bytes, at + 4)
-                last = at + size - _TRAILER
-                if _PACKET < size < 2 * MAX_PACKET and (last >= filled or unpack(buffer.bytes, last)[0] == size):
-                    return at
-            at += 1
-        return -1
+    def starts_there(at: Ints) -> Bools:
+        aligned = at & 3 == 0
+        size = words[at + 4 >> 2]
+        last = np.minimum(at + _padded(size) - _TRAILER, buffer.filled)
+        likely: Bools = aligned & (size > _PACKET) & (size < 2 * MAX_PACKET)
+        likely &= (last >= buffer.filled) | (words[last >> 2] == size)
+        return likely
 
-    return guess
+    return lambda places, end: search(buffer, places, end, struct.pack(order + "I", EPB), starts_there)
 
 
 def _padded(size: npt.NDArray[np.integer]) -> Ints:
     return size.astype(np.int64) + 3 & -4
 
 
-def _until(truths: Truths) -> int:
+def _until(truths: Bools) -> int:
     """How many are true before the first that is not."""
     return len(truths) if truths.all() else int(truths.argmin())

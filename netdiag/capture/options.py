@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 _DAY_NS = 86_400 * 10**9
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptureOptions:
+class CaptureOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Filters and choices. Filters join by AND, the values of one by OR; an empty one lets everything pass."""
 
     #: Addresses, or names that the capture itself gives addresses; either end of a packet.

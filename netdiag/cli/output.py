@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self, TextIO
+
+import msgspec
 
 from netdiag.cli import silence_stdout
 from netdiag.model import Incident, Report, UsageError
@@ -125,7 +126,9 @@ def layout_for(output: Output, args: argparse.Namespace) -> Layout:
         with contextlib.suppress(OSError, ValueError):
             width = min(os.get_terminal_size(sys.stdout.fileno()).columns or 80, _MAX_WIDTH)
     color = terminal and not args.no_color and _colours_allowed()
-    return dataclasses.replace(plain, width=width, color=color, unicode=plain.unicode and speaks_unicode(sys.stdout))
+    return msgspec.structs.replace(
+        plain, width=width, color=color, unicode=plain.unicode and speaks_unicode(sys.stdout)
+    )
 
 
 def rendered(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import re
 import sys
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING, Any
+
+import msgspec
 
 from netdiag.cli import Parser, complain
 from netdiag.cli.interrupt import interruptible
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("stdin (-) can be read only once")
     flows = WholeFile(args.flows) if args.flows else None
     with Output(args.output, format_) as output, flows or contextlib.nullcontext() as rows:
-        layout = dataclasses.replace(
+        layout = msgspec.structs.replace(
             layout_for(output, args), top=args.top, resets=args.resets, conversations=tuple(args.conversation)
         )
         analysis, interrupted = _analyze(args, options)
@@ -167,7 +168,7 @@ def _options(args: argparse.Namespace, format_: Format) -> CaptureOptions:
     from netdiag.cli.times import parse_range
 
     asked = parse_range(args.time)
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         options,
         since_ns=asked.since,
         until_ns=asked.until,

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import re
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import UsageError
 
@@ -28,8 +29,7 @@ _LAST_CERTIFICATE = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC).timestamp()
 _LONGEST = 10**9
 
 
-@dataclass(frozen=True, kw_only=True)
-class Range:
+class Range(msgspec.Struct, frozen=True, kw_only=True):
     """Two moments in nanoseconds, both inclusive, None for an open end."""
 
     kind: Kind

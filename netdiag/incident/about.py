@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import (
     AnyObservation,
@@ -48,8 +49,7 @@ Strength = Literal["connection", "certificate", "name", "server"]
 STRENGTHS: tuple[Strength, ...] = ("connection", "certificate", "name", "server")
 
 
-@dataclass(frozen=True, kw_only=True)
-class About:
+class About(msgspec.Struct, frozen=True, kw_only=True):
     """What the evidence of one finding names. ``first`` and ``last`` are seconds since the epoch."""
 
     flows: frozenset[Flow] = frozenset()
@@ -79,8 +79,7 @@ class About:
         yield from (("name", key[1]) if isinstance(key, tuple) and key[0] == "name" else key for key in self.keys)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tie:
+class Tie(msgspec.Struct, frozen=True, kw_only=True):
     """By what two findings belong together. ``words`` name it: "the connection from ... to ..."."""
 
     strength: Strength

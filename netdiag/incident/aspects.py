@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from netdiag.model import (
     CaptureObservation,
@@ -48,8 +49,7 @@ Read = Callable[[Report], str | None]
 Measure = Callable[[Report], float | None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Aspect:
+class Aspect(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to compare. ``one`` and ``many`` are clauses about a report, or several, that show a value.
 
     A clause may depend on the value: ``clauses`` has others for values that begin with a word.
@@ -69,8 +69,7 @@ class Aspect:
     follows: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """One time to compare, which counts only where it differs grossly: by ``factor`` and by ``least_s``."""
 
     rung: Rung

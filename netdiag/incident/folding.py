@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.incident.about import STRENGTHS, About, Strength, Tie, about, ties
 from netdiag.model import (
@@ -55,8 +56,7 @@ _VAGUE = frozenset(
 _EXPLAIN_LOGS = frozenset({"dns", "tcp", "proxy", "tls", "chain", "https", "node", "key"})
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(msgspec.Struct, frozen=True):
     """One finding of one report."""
 
     label: str

@@ -8,7 +8,8 @@ something nearer than the server passed hop 4, and what answered it is hop 4 its
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import Finding, Report, Severity, TraceAnswer, TraceMode, TraceObservation, TraceReply
 
@@ -27,8 +28,7 @@ _MAX_TTL = 255
 _MAX_TRACES = 6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One distance. 0 is this machine; ``ttl`` is None for a peer whose distance is not known."""
 
     ttl: int | None
@@ -39,8 +39,7 @@ class Row:
     peer: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class End:
+class End(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one trace: its line goes down to the row with this index."""
 
     trace: TraceObservation
@@ -51,8 +50,7 @@ class End:
     finding: Finding | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Path:
+class Path(msgspec.Struct, frozen=True, kw_only=True):
     """The way to one address. The first row is this machine, the last the peer."""
 
     address: str

@@ -9,8 +9,9 @@ that route, else ok. Rules judge only the route in use, so on the other one the 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import (
     RUNG_OF,
@@ -42,8 +43,7 @@ from netdiag.report import facts, phrases, units
 Mark = Literal["ok", "warning", "failed", "not-run"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One rung on one way. ``took_s`` is None where a time has no meaning."""
 
     rung: Rung
@@ -53,8 +53,7 @@ class Row:
     fact: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ladder:
+class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     """The rows in ladder order; the machine's row belongs to every route. ``used`` is the way an application takes."""
 
     routes: tuple[Route, ...]
@@ -93,7 +92,7 @@ def _once(rows: Sequence[Row]) -> Iterator[Row]:
         reason = row.fact.removeprefix("not tested: ")
         again = row.mark == "not-run" and reason != row.fact and said.get(row.route, "").endswith(reason)
         said[row.route] = row.fact
-        yield replace(row, fact="not tested") if again else row
+        yield msgspec.structs.replace(row, fact="not tested") if again else row
 
 
 def untold(report: Report, rungs: Ladder) -> tuple[NotRun, ...]:

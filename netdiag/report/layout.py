@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True, kw_only=True):
     """The default is what a pipe or a file gets: 80 columns, no colour, UTF-8.
 
     ``verbose`` shows every observation in full; ``quiet`` shows the verdict only. The rest is about captures.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -19,8 +18,7 @@ from netdiag.report import json
 _MAX_PROBLEMS = 5
 
 
-@dataclass(frozen=True, kw_only=True)
-class Saved:
+class Saved(msgspec.Struct, frozen=True, kw_only=True):
     """What one input held. ``problems`` are lines for the user, one for each part that cannot be read."""
 
     reports: tuple[LabelledReport, ...]

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import Connection, ConnectionObservation, Segment
 from netdiag.report import capture_facts
@@ -42,15 +43,13 @@ _COUNTED = frozenset({"retransmission", "duplicate-ack", "keep-alive"})
 Weight = Literal["reset", "odd", ""]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heading:
+class Heading(msgspec.Struct, frozen=True, kw_only=True):
     """The phase that begins: "3-way opening", "data", "4-way closing", "reset"."""
 
     words: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Arrow:
+class Arrow(msgspec.Struct, frozen=True, kw_only=True):
     """One packet: what its headers say in a few words, and the notes on it."""
 
     segment: Segment
@@ -71,8 +70,7 @@ class Arrow:
         return "odd" if self.segment.marks else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gap:
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
     """Packets that are folded away, in words; ``arrows`` are those that the report holds."""
 
     words: str

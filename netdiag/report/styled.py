@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+
+import msgspec
 
 #: Style -> parameters of SGR (ECMA-48 §8.3.117). "bold red" is both.
 _SGR = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "magenta": "35", "cyan": "36"}
@@ -33,8 +34,7 @@ def cell_len(text: str) -> int:
     return measured(text)
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(msgspec.Struct, frozen=True, dict=True):
     """Pieces of text, each with a style ("" for none)."""
 
     runs: tuple[tuple[str, str], ...] = ()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import Observation, Report
 from netdiag.report import sections, units
@@ -27,8 +28,7 @@ _MOST = 60
 _NAME, _TIME = 32, 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Scale:
+class Scale(msgspec.Struct, frozen=True, kw_only=True):
     """A time axis: its first moment, its length in seconds, and (share of the width, label)."""
 
     start: float

@@ -7,7 +7,6 @@ that both hold; ``placed`` does so for the sender of a reset, before a finding i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import msgspec
@@ -129,7 +128,7 @@ def placed(seen: Seen, reset: ResetObservation, judged: Attribution) -> Attribut
     if frame_in(packet, _not(here)) is None:
         return _in_one_only(aligned, reset, packet, judged) if packet.missing else judged
     if nearest == here:
-        return replace(judged, proof=f"it reaches {name_of(aligned, _not(here))} too")
+        return msgspec.structs.replace(judged, proof=f"it reaches {name_of(aligned, _not(here))} too")
     # It passes the place that is nearer to the sender: what that place shows of it counts.
     others = (o for o in seen.of(ResetObservation) if o.parent == aligned.id and o.claimed == reset.claimed)
     there = next((o for o in others if o.resets[0].frame == packet.other_frame), None)
@@ -144,7 +143,7 @@ def placed(seen: Seen, reset: ResetObservation, judged: Attribution) -> Attribut
     hop = agreed.hop
     if agreed is nearer and agreed.origin == "path-device" and aligned.routers is not None and ttl is not None:
         hop = hop_number(ttl) + aligned.routers
-    return replace(agreed, hop=hop, proof=proof)
+    return msgspec.structs.replace(agreed, hop=hop, proof=proof)
 
 
 def _in_one_only(
@@ -154,7 +153,7 @@ def _in_one_only(
     here, nearest = seen_in(reset), near(aligned, reset.claimed)
     frame, mine, other = frame_in(packet, here), name_of(aligned, here), name_of(aligned, _not(here))
     if nearest == here:
-        return replace(judged, proof=f"it is in {mine} (frame {frame:,}) and is dropped before {other}")
+        return msgspec.structs.replace(judged, proof=f"it is in {mine} (frame {frame:,}) and is dropped before {other}")
     routers = f", {counted(aligned.routers, 'router')} further towards the {reset.claimed}" if aligned.routers else ""
     proof = f"it is in {mine} (frame {frame:,}) and never in {other}{routers}: it was made between the two"
     hop = hop_number(reset.resets[0].ttl)
@@ -167,7 +166,7 @@ def _in_one_only(
     also = list(_vanished_before(aligned))
     if packet.after_end:
         also.append(f"The last packet of {other} is older than the reset, by less than a second")
-    return replace(
+    return msgspec.structs.replace(
         judged,
         origin="path-device",
         confidence=PROVEN,
@@ -219,8 +218,7 @@ def _appears(aligned: AlignedObservation, packet: AlignedPacket) -> bool:
 # --- other findings ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Answer:
+class _Answer(msgspec.Struct, frozen=True):
     """Where it happens. ``stretch`` is set when it is between the two places."""
 
     words: str

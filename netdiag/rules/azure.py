@@ -9,7 +9,8 @@ zones (learn.microsoft.com/azure/private-link/private-endpoint-dns); roots from 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 #: The one root whose absence breaks most machines: (name, SHA-1 of the certificate).
 DIGICERT_GLOBAL_ROOT_G2 = ("DigiCert Global Root G2", "df3c24f9bfd666761b268073fe06d1cc8d4f82a4")
@@ -26,8 +27,7 @@ AZURE_ROOTS: tuple[tuple[str, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Service:
+class Service(msgspec.Struct, frozen=True):
     """One service. A suffix that starts with a dot covers every name below it; any other is that very name.
 
     ``expected_roots`` are pairs of name and lower-case hexadecimal SHA-1, the usual one first.

@@ -12,7 +12,8 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import Blame, Culprit, Finding, LogFileObservation, LogObservation, LogPlace, Severity, authority
 from netdiag.rules.registry import Hit, rule
@@ -31,8 +32,7 @@ _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _TYPE = re.compile(r"\b([A-Z]\w{0,80}Exception)\b")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Advice:
+class Advice(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be said about an error that is a known issue. ``commands`` are netdiag's, as arguments."""
 
     summary: str

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import Blame, DnsObservation, DnsRecord, FailureKind, TcpObservation
 from netdiag.rules.seen import Seen
@@ -38,8 +39,7 @@ def canonical(name: str) -> str:
     return name.lower().removesuffix(".")
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(msgspec.Struct, frozen=True, dict=True):
     """What one name server answered about a name, all types together."""
 
     server: str
@@ -86,8 +86,7 @@ def cause_of(observation: DnsObservation) -> Cause:
     return _CAUSE.get(observation.failure.kind, "server-failure") if observation.failure else "server-failure"
 
 
-@dataclass(frozen=True)
-class Lookups:
+class Lookups(msgspec.Struct, frozen=True, dict=True):
     """Everything that was asked about one name on the effective route."""
 
     name: str

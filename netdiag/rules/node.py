@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import Blame, Culprit, NodeObservation, Severity, TlsObservation
 from netdiag.rules.captured import server_name
@@ -268,8 +269,7 @@ def _agreed_otherwise(seen: Seen) -> bool:
     return any(_is_plain(o) or _is_negotiated(o) for o in probed)
 
 
-@dataclass(frozen=True)
-class _Other:
+class _Other(msgspec.Struct, frozen=True):
     """What owns the port instead, as a clause; empty where nothing tells."""
 
     what: str = ""

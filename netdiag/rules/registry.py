@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 
 import msgspec
@@ -40,8 +39,7 @@ _ID = re.compile(r"[a-z]+\.[a-z0-9]+(?:-[a-z0-9]+)*")
 RENAMED: dict[str, str] = {}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hit:
+class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """One detection by a rule. ``severity`` overrides the declared one, for a fault that does not stop the user."""
 
     summary: str
@@ -61,8 +59,7 @@ Check = Callable[[Seen], Iterable[Hit]]
 _MAX_DEPTH = 16
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the catalogue. ``explanation``, the rule's docstring: what it means, why it matters, what to do."""
 
     id: str

@@ -6,7 +6,8 @@ Contract: pure. A reset after both sides had said what they had to say harms nob
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import (
     Flow,
@@ -29,8 +30,7 @@ from netdiag.rules.seen import Seen
 UNDER_WAY_S = 5.0
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """Resets that are alike. The first one speaks for all."""
 
     resets: tuple[ResetObservation, ...]

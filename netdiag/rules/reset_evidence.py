@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple
+
+import msgspec
 
 from netdiag.model import ResetObservation, Segment
 from netdiag.rules import reset_headers, reset_order
@@ -52,8 +53,7 @@ IDLE_S = 60.0
 _OWN = "wire."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Attribution:
+class Attribution(msgspec.Struct, frozen=True, kw_only=True):
     """The answer. ``confidence`` runs from 0.5, which is no knowledge, to 1."""
 
     origin: Origin

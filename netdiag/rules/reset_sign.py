@@ -6,16 +6,16 @@ if nothing else were known, from 0.5, which says nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import ResetObservation
 
 PointsTo = Literal["server", "client", "path-device", "nobody"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sign:
+class Sign(msgspec.Struct, frozen=True, kw_only=True):
     """One sign. ``words`` is a sentence without its full stop."""
 
     name: str

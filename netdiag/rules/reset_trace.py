@@ -7,7 +7,8 @@ nor on the way back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+
+import msgspec
 
 from netdiag.model import (
     HttpsObservation,
@@ -36,8 +37,8 @@ def traced(seen: Seen, o: ResetObservation) -> Attribution:
         return judged
     if found is None or found.actor != "device":
         hop = judged.hop or 0
-        return replace(judged, address=router(seen, o.flow.server, o.flow.server_port, hop))
-    return replace(
+        return msgspec.structs.replace(judged, address=router(seen, o.flow.server, o.flow.server_port, hop))
+    return msgspec.structs.replace(
         judged,
         hop=found.hop,
         address=found.address,

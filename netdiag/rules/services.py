@@ -8,7 +8,6 @@ names is judged by each, as the names are what TLS and proxies decide by.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -66,8 +65,7 @@ _IN_VAIN = frozenset({"dns.name-not-found", "dns.no-address"})
 _MAX_DEPTH = 6
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """What is judged as one: a service under one of its names, a name nobody connected to, or the file itself."""
 
     target: Target
@@ -240,8 +238,7 @@ def _host_and_port(name: str) -> tuple[str, int]:
     return name.strip("[]"), 443
 
 
-@dataclass(frozen=True)
-class _Judged:
+class _Judged(msgspec.Struct, frozen=True):
     """One finding about one subject."""
 
     subject: Subject

@@ -10,8 +10,9 @@ Sources: Linux ip-sysctl (tcp_syn_retries, tcp_syn_linear_timeouts since 6.5); R
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+import msgspec
 
 from netdiag.rules.initial_ttl import counted, initial_ttl
 
@@ -22,8 +23,7 @@ TOLERANCE_S = 0.08
 MAX_LOST = 2
 
 
-@dataclass(frozen=True, kw_only=True)
-class Family:
+class Family(msgspec.Struct, frozen=True, kw_only=True):
     """One way of repeating a SYN: ``waits`` between the SYNs, all of them, in seconds."""
 
     name: str
@@ -48,8 +48,7 @@ FAMILIES: tuple[Family, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Series:
+class Series(msgspec.Struct, frozen=True, kw_only=True):
     """A series of SYNs and who repeats them so."""
 
     #: Seconds between them.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import Blame, Connection, ConnectionObservation, Culprit, Severity, TcpObservation
 from netdiag.rules.captured import (
@@ -138,8 +139,7 @@ def _incomplete_hit(seen: Seen, kind: _Kind, group: Sequence[ConnectionObservati
 STALL_S = 1.0
 
 
-@dataclass(frozen=True)
-class _Stall:
+class _Stall(msgspec.Struct, frozen=True):
     """The longest time that one side of one connection kept its window closed."""
 
     observation: ConnectionObservation

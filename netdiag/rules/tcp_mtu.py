@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import (
     SMALL_SEGMENT,
@@ -35,8 +36,7 @@ _EVIDENCE = 8
 _Proof = Literal["smaller", "others", "icmp"]
 
 
-@dataclass(frozen=True)
-class _Hole:
+class _Hole(msgspec.Struct, frozen=True):
     """Large segments of one side that vanish in one connection."""
 
     observation: ConnectionObservation

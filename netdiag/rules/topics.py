@@ -7,11 +7,11 @@ so that whoever comes from there finds the place; everything else is in our own 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+
+import msgspec
 
 
-@dataclass(frozen=True, kw_only=True)
-class Topic:
+class Topic(msgspec.Struct, frozen=True, kw_only=True):
     """One entry; ``words`` are those that people look for it by."""
 
     id: str

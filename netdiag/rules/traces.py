@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import Culprit, TraceAnswer, TraceMode, TraceObservation
 from netdiag.rules.initial_ttl import ordinal
@@ -20,8 +21,7 @@ from netdiag.rules.seen import Seen
 Actor = Literal["device", "at-server", "here", "unknown"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """Where on the way the answer changes from "its TTL ended here" to something else."""
 
     trace: TraceObservation

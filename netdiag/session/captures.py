@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeVar
 
@@ -52,8 +51,7 @@ MAX_NAMES = 8
 MAX_CHAINS = 100
 
 
-@dataclass(frozen=True, kw_only=True)
-class CaptureAnalysis:
+class CaptureAnalysis(msgspec.Struct, frozen=True, kw_only=True):
     """The report, and everything that it was made from."""
 
     report: Report
@@ -156,11 +154,11 @@ def _with_addresses(
         return options
     if "-" in files:
         raise UsageError("a name to filter by is looked up in the capture first: stdin (-) can be read only once")
-    analysis = read(replace(options, hosts=(), ports=(), conversations=()))
+    analysis = read(msgspec.structs.replace(options, hosts=(), ports=(), conversations=()))
     found = {address: None for name, address in _names(analysis) if name in wanted}
     if not found:
         raise UsageError(f"{', '.join(files)}: nothing in it tells an address of {', '.join(sorted(wanted))}")
-    return replace(options, hosts=(*options.hosts, *found))
+    return msgspec.structs.replace(options, hosts=(*options.hosts, *found))
 
 
 def _names(analysis: Analysis) -> Iterator[tuple[str, str]]:
@@ -193,11 +191,10 @@ def _preload() -> None:
         import_module(module)
 
 
-@dataclass
-class _Steps:
+class _Steps(msgspec.Struct):
     """From the engine's output to observations; what broke on the way."""
 
-    errors: list[str] = field(default_factory=list)
+    errors: list[str] = msgspec.field(default_factory=list)
 
     def overhear(self, analysis: Analysis) -> tuple[AnyObservation, ...]:
         """The observations of connections whose packets were kept, and of lookups."""

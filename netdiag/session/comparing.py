@@ -6,7 +6,6 @@ Contract: raises ``UsageError`` for a file that is no capture, or that cannot be
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -64,4 +63,4 @@ def _again(files: Sequence[str], options: CaptureOptions, cancel: threading.Even
     """Reads the files once more, for all packets of some connections; a stream cannot be."""
     if "-" in files:
         return None
-    return lambda numbers: _read(files, replace(options, conversations=numbers), None, cancel)
+    return lambda numbers: _read(files, msgspec.structs.replace(options, conversations=numbers), None, cancel)

@@ -11,7 +11,8 @@ import re
 import socket
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import DnsRecord, Failure, FailureKind
 
@@ -98,8 +99,7 @@ HEADER = _HEADER.size
 _PLAIN_LABEL = re.compile(rb"[0-9A-Za-z_-]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message. ``name`` is as sent, without the root's dot; the records are the answer's.
 
     A server that understood no question may answer without one: ``name`` and ``qtype`` are then empty.
@@ -120,8 +120,7 @@ class Message:
     damaged: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What a reply says: the records from its question to the final ones, the addresses, or why there are none."""
 
     records: tuple[DnsRecord, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.wire.http import printable
 
@@ -71,8 +72,7 @@ class NotFramingError(ValueError):
     """The bytes are no record of MC-NMF. The message says what came instead."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One record: ``text`` of Via, encoding, fault and upgrade; ``number`` of mode and encoding; ``version``."""
 
     type: RecordType

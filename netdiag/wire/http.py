@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 #: Servers commonly stop at 8 to 64 KiB of head; a proxy's challenges (Kerberos tokens) stay far below.
 MAX_HEAD = 65536
@@ -31,8 +32,7 @@ class NotHttpError(ValueError):
     """The bytes are no HTTP/1.x answer, or break its framing. The message says what came instead."""
 
 
-@dataclass(frozen=True)
-class ResponseHead:
+class ResponseHead(msgspec.Struct, frozen=True):
     """A status line and its fields, in the order received."""
 
     version: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.wire.http import MAX_HEAD, MAX_LINE, NotHttpError, printable
 from netdiag.wire.socks import NotSocksError
@@ -36,8 +37,7 @@ _PART = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|[^,"])+', re.DOTALL)
 _SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+[^=\s].*|\s*)", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """The head of a request.
 
     ``scheme`` and ``secret`` are those of Proxy-Authorization; the secret is to be erased from what the other side

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.wire.http import printable
 
@@ -43,8 +44,7 @@ class NotSocksError(ValueError):
     """The bytes are no SOCKS5 answer. The message says what came instead."""
 
 
-@dataclass(frozen=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """The answer to a request; ``host`` and ``port`` are the proxy's own end of the onward connection."""
 
     code: int

@@ -6,7 +6,7 @@ middle gives what came before its end. Whatever is encrypted is counted, not rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from netdiag.wire.alert import alert_name
 from netdiag.wire.tls_messages import (
@@ -32,8 +32,7 @@ MAX_MESSAGE = 256 * 1024
 MAX_BANNER = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """One record: content type, bytes of its fragment, and where it ends in the stream."""
 
     type: int
@@ -41,8 +40,7 @@ class Record:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
+class Alert(msgspec.Struct, frozen=True):
     """An alert in clear text, and where it ends in the stream."""
 
     name: str
@@ -50,8 +48,7 @@ class Alert:
     end: int
 
 
-@dataclass(slots=True)
-class Speech:
+class Speech(msgspec.Struct):
     """What one side said. Offsets count from the beginning of the bytes that were given."""
 
     client_hello: ClientHello | None = None
@@ -62,9 +59,9 @@ class Speech:
     hello_end: int = 0
     chain: tuple[bytes, ...] = ()
     certificate_requested: bool = False
-    alerts: list[Alert] = field(default_factory=list)
+    alerts: list[Alert] = msgspec.field(default_factory=list)
     #: Records after ChangeCipherSpec (up to TLS 1.2) and application data, alerts among them; at most ``MAX_RECORDS``.
-    protected: list[Record] = field(default_factory=list)
+    protected: list[Record] = msgspec.field(default_factory=list)
     change_cipher_spec: bool = False
     #: The first bytes, when they cannot begin a TLS record.
     not_tls: bytes = b""

@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 # Extensions (IANA TLS ExtensionType Values).
 _SERVER_NAME, _GROUPS, _ALPN, _EARLY_DATA, _SUPPORTED_VERSIONS, _KEY_SHARE = 0, 10, 16, 42, 43, 51
@@ -76,8 +77,7 @@ class _Cursor:
         return self.end - self.at
 
 
-@dataclass(slots=True)
-class ClientHello:
+class ClientHello(msgspec.Struct):
     """What a client offers (RFC 8446 §4.1.2). ``whole``: every field could be read."""
 
     legacy_version: int = 0
@@ -102,8 +102,7 @@ class ClientHello:
         return version_name(min(known)), version_name(max(known))
 
 
-@dataclass(slots=True)
-class ServerHello:
+class ServerHello(msgspec.Struct):
     """What a server chose (RFC 8446 §4.1.3). ``retry``: it is a HelloRetryRequest."""
 
     version: int = 0

@@ -8,7 +8,8 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import AlignedObservation, AlignedPacket, AlignmentObservation, Report, ResetObservation
 from netdiag.report import comparison
@@ -23,8 +24,7 @@ LINES = (0, 34, 66, 100)
 _BETWEEN = 50
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One packet: the arrow's ends in percent, the frames in the nearer capture and in the farther one."""
 
     start: int
@@ -40,8 +40,7 @@ class Row:
     rightward: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation in both captures."""
 
     anchor: str

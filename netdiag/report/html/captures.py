@@ -6,7 +6,8 @@ Contract: as section.py. The words are capture_facts.py's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import CaptureObservation, Report
 from netdiag.report import capture_facts, units
@@ -15,8 +16,7 @@ from netdiag.report.html.section import Context, Section
 from netdiag.report.worst import every
 
 
-@dataclass(frozen=True, kw_only=True)
-class File:
+class File(msgspec.Struct, frozen=True, kw_only=True):
     """One file, ready for its template."""
 
     path: str

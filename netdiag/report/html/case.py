@@ -7,9 +7,9 @@ report that it is from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import (
@@ -31,8 +31,7 @@ from netdiag.report.html.views import CASE, needs, view
 from netdiag.report.sections import ROUTES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A report of the incident on the page."""
 
     label: str
@@ -50,8 +49,7 @@ class Place:
         return evidence(self.report, self.context, identifiers, self.drawn)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """What one report says of a finding; ``place`` is None for a label that no report has."""
 
     source: FindingSource
@@ -59,16 +57,14 @@ class Source:
     evidence: tuple[Evidence, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Symptom:
+class Symptom(msgspec.Struct, frozen=True, kw_only=True):
     """A finding of one report that another finding explains."""
 
     explained: ExplainedFinding
     place: Place | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One merged finding, ready for its template."""
 
     finding: IncidentFinding
@@ -79,8 +75,7 @@ class Entry:
     explanation: Markup
 
 
-@dataclass(frozen=True, kw_only=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, kw_only=True):
     """Differences side by side: a column for each label, a row for each thing."""
 
     labels: tuple[str, ...]

@@ -8,7 +8,8 @@ the server's own, what is known of it stands there.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import (
     CaptureObservation,
@@ -44,8 +45,7 @@ _INTERCEPTED = "tls.intercepted"
 _GENUINE = ("The server's own chain: this is what should arrive", True)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expected:
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
     """What should have come from a known service, where nobody has seen it: its name and its roots, with SHA-1."""
 
     host: str
@@ -53,8 +53,7 @@ class Expected:
     roots: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One chain in the list. ``anchor`` is where it is drawn, empty for nowhere."""
 
     anchor: str
@@ -67,8 +66,7 @@ class Row:
     issuer: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """One chain, drawn for all observations of it. ``title`` tells the way, empty where there is one way only."""
 
     view: View
@@ -79,8 +77,7 @@ class Drawing:
     open: bool
 
 
-@dataclass(frozen=True)
-class _Group:
+class _Group(msgspec.Struct, frozen=True):
     """Observations of one chain, with their places in the report; the first one is drawn."""
 
     members: tuple[tuple[int, ChainObservation], ...]

@@ -7,7 +7,6 @@ text's.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 
 import msgspec
@@ -53,8 +52,7 @@ _STATES: dict[RevocationState, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class Desk:
+class Desk(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One chain's observation, and all that it needs of the report. ``sent``: what the server sent, None in a file."""
 
     report: Report
@@ -67,7 +65,7 @@ class Desk:
     #: The place of every observation that stands in this chain's drawing.
     retrievals: tuple[tuple[int, RetrievalObservation], ...] = ()
     keys: tuple[tuple[int, KeyObservation], ...] = ()
-    findings: Mapping[str, str] = field(default_factory=dict)
+    findings: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @cached_property
     def path(self) -> CertificatePath:

@@ -5,14 +5,13 @@ Contract: as section.py. An ``anchor`` is an id on the page, ``href`` the id tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from netdiag.report.html.particulars import Particulars, Period
 from netdiag.report.ladder import Mark
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """One fault. ``href`` is the finding that it leads to, empty for none."""
 
     mark: Mark
@@ -24,8 +23,7 @@ class Fault:
     refused_by: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Url:
+class Url(msgspec.Struct, frozen=True, kw_only=True):
     """One URL, and what became of it. ``excuse`` tells why it is no matter."""
 
     anchor: str
@@ -41,8 +39,7 @@ class Url:
     more: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Element:
+class Element(msgspec.Struct, frozen=True, kw_only=True):
     """One certificate of a path. ``state`` is the mark and the words of its revocation, None where nobody asked."""
 
     anchor: str
@@ -63,8 +60,7 @@ class Element:
     onward: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ladder:
+class Ladder(msgspec.Struct, frozen=True, kw_only=True):
     """The elements of one path, the leaf first; ``missing`` is the issuer that was not found, empty for none.
 
     ``vouched``: the operating system's own verification found it.
@@ -75,8 +71,7 @@ class Ladder:
     vouched: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Other:
+class Other(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate path that was not chosen."""
 
     mark: Mark
@@ -84,8 +79,7 @@ class Other:
     ladder: Ladder
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sent:
+class Sent(msgspec.Struct, frozen=True, kw_only=True):
     """One certificate as the server sent it; ``pem`` only where no element of the path shows it."""
 
     place: str
@@ -96,8 +90,7 @@ class Sent:
     anchor: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, kw_only=True):
     """A private key, or its absence where there should be one."""
 
     anchor: str
@@ -109,8 +102,7 @@ class Key:
     rows: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """One chain. ``evidence`` is its observation's entry; ``loose`` are faults of what is no element."""
 
     anchor: str

@@ -7,7 +7,8 @@ bounded by number and by packets, so that the page stays small; the first is ope
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import CaptureObservation, Connection, ConnectionObservation, Report, ResetObservation, authority
 from netdiag.report import capture_facts, packets, units
@@ -27,8 +28,7 @@ _HEALTHY = 1
 _NEEDS = ("drawings.css", "plot.js")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """One conversation, ready for its template."""
 
     anchor: str

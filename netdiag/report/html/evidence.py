@@ -6,7 +6,8 @@ Contract: as section.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import CaptureObservation, Observation, Report
 from netdiag.report import facts
@@ -16,8 +17,7 @@ from netdiag.report.ladder import Mark
 from netdiag.report.sections import MARKS, ROUTES, observation_mark
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One observation, ready for its template."""
 
     anchor: str

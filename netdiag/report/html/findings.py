@@ -7,8 +7,8 @@ a finding that this netdiag does not know, which then has none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import Finding, Report
@@ -20,8 +20,7 @@ from netdiag.report.html.section import Context, Section, drawn
 _FEW = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """One observation that a finding rests on; ``href`` is empty for one that the report does not hold."""
 
     id: str
@@ -31,8 +30,7 @@ class Evidence:
     drawn: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One finding, ready for its template."""
 
     anchor: str

@@ -6,7 +6,8 @@ Contract: as section.py. The words are log_facts.py's; what occurs when is drawn
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import LogFileObservation, LogObservation, Report
 from netdiag.report import log_facts
@@ -17,8 +18,7 @@ from netdiag.report.html.section import Context, Section
 _COLUMNS = 48
 
 
-@dataclass(frozen=True, kw_only=True)
-class Error:
+class Error(msgspec.Struct, frozen=True, kw_only=True):
     """One error of the log, as often as it occurred."""
 
     href: str

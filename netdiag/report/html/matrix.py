@@ -6,7 +6,8 @@ Contract: as section.py.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import MatrixObservation, Report
 from netdiag.report.html import markup
@@ -17,8 +18,7 @@ from netdiag.report.node_facts import STATES
 from netdiag.report.sections import MARKS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, kw_only=True):
     """One direction: its mark, the word for it, and what the report says."""
 
     mark: Mark = "not-run"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import CertificateSummary
 from netdiag.report import chain_facts, units
@@ -30,8 +31,7 @@ _WHOLE = frozenset({"serial", "SHA-256", "SHA-1", "key identifier", "issuer's ke
 Anchor = Literal["start", "middle", "end"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Label:
+class Label(msgspec.Struct, frozen=True, kw_only=True):
     """Words at a place of a drawing, which is a share of its width."""
 
     share: float
@@ -39,8 +39,7 @@ class Label:
     words: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Period:
+class Period(msgspec.Struct, frozen=True, kw_only=True):
     """The validity period on a line, with the moment that it was judged at; all places are shares of the width."""
 
     begin: float
@@ -51,8 +50,7 @@ class Period:
     dates: tuple[Label, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """A label and what stands behind it; ``more`` values are left out."""
 
     label: str
@@ -61,8 +59,7 @@ class Field:
     whole: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Particulars:
+class Particulars(msgspec.Struct, frozen=True, kw_only=True):
     """One certificate. ``pem`` is empty where the report does not hold it; ``anchor`` is the id of its text."""
 
     fields: tuple[Field, ...]

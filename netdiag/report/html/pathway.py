@@ -6,8 +6,9 @@ Contract: as section.py. What stands where is hops.py's and path.py's; this only
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from netdiag.model import Report, TraceObservation, WireObservation, authority
 from netdiag.report import arithmetic, path, trace_facts
@@ -21,8 +22,7 @@ LANE = 22
 Symbol = Literal["line", "start", "ok", "failed", "not-run", ""]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lane:
+class Lane(msgspec.Struct, frozen=True, kw_only=True):
     """One trace beside one row: where its line stands in pixels, whether it goes on below, and what marks the row."""
 
     x: int
@@ -31,8 +31,7 @@ class Lane:
     symbol: Symbol
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One hop, or several with nothing to say."""
 
     number: str
@@ -46,8 +45,7 @@ class Row:
     quiet: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawing:
+class Drawing(msgspec.Struct, frozen=True, kw_only=True):
     """One path."""
 
     title: str

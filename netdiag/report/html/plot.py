@@ -13,7 +13,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import ConnectionObservation, Segment
 from netdiag.report import sequence, units
@@ -37,8 +38,7 @@ _MOST_SCALED = 14
 _NAMED = 6
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stroke:
+class Stroke(msgspec.Struct, frozen=True, kw_only=True):
     """A segment: from its first byte up to its last, at one moment."""
 
     frame: int
@@ -48,8 +48,7 @@ class Stroke:
     tone: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sign:
+class Sign(msgspec.Struct, frozen=True, kw_only=True):
     """What stands beside a line: a letter and its place in the field."""
 
     frame: int
@@ -59,8 +58,7 @@ class Sign:
     tone: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Key:
+class Key(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of the legend."""
 
     symbol: str
@@ -68,8 +66,7 @@ class Key:
     words: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plot:
+class Plot(msgspec.Struct, frozen=True, kw_only=True):
     """One side's plot. ``width``, ``height``: of the field in its units; ``unit_s``, ``unit_bytes``: what one is.
 
     ``left`` is the time at its left border in seconds, ``top`` the sequence number at its upper one.
@@ -120,8 +117,7 @@ def _worth_it(segments: Sequence[Segment], side: Side) -> bool:
     return sum(s.length > 0 for s in taking) > 1 or any("retransmission" in mark for s in taking for mark in s.marks)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Placed:
+class _Placed(msgspec.Struct, frozen=True, kw_only=True):
     """One packet: what it took if the side sent it, from ``first`` to ``last``; else how far all was acknowledged."""
 
     segment: Segment

@@ -6,8 +6,8 @@ Contract: as section.py. Distances are from where the capture was made; hop 4 is
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import CaptureObservation, Report, ResetEntry, ResetObservation
@@ -25,8 +25,7 @@ _FEW, _MOST = 3, 40
 _MOST_HOPS = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A point on the line of hops: its distance in hops, its share of the line, and what it is in words."""
 
     hop: int
@@ -34,8 +33,7 @@ class Place:
     words: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One reset, ready for its template; ``peer`` is None where nothing else of that address was captured."""
 
     mark: Mark

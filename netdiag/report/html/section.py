@@ -7,16 +7,15 @@ whom, then the evidence. Modules are imported as a report needs them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import Report
 
 
-@dataclass(frozen=True, kw_only=True)
-class Section:
+class Section(msgspec.Struct, frozen=True, kw_only=True):
     """A heading and what stands below it. ``anchor`` is unique in one report.
 
     ``needs``: files of assets/ (styles, scripts) that a page has only for the sake of such sections.
@@ -28,8 +27,7 @@ class Section:
     needs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
+class Context(msgspec.Struct, frozen=True, kw_only=True):
     """What sections need to know of their page, so that several reports fit on one.
 
     ``prefix`` begins every id; ``level`` is that of headings within a section; ``conversations`` are the numbers of

@@ -7,9 +7,9 @@ Every packet has an anchor by its frame, also those that are folded away.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import ConnectionObservation
@@ -18,8 +18,7 @@ from netdiag.report.escape import escape
 from netdiag.report.sequence import Arrow, Gap, Heading, Line, Side
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line of the drawing: a heading, a packet, or packets that are folded away (``rows``)."""
 
     kind: Literal["heading", "packet", "gap"]

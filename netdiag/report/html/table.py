@@ -11,10 +11,10 @@ import ipaddress
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Literal
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.report.escape import escape
@@ -34,8 +34,7 @@ _DAY_MS = 86_400_000
 Value = str | float | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Column:
+class Column(msgspec.Struct, frozen=True, kw_only=True):
     """One column. A text or number that is not known is None (or empty)."""
 
     title: str
@@ -52,11 +51,10 @@ class Column:
     #: How texts sort; otherwise by their characters.
     order: Callable[[str], Any] | None = None
     #: Classes of some texts: "bad", "good".
-    tones: Mapping[str, str] = field(default_factory=dict)
+    tones: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Head:
+class Head(msgspec.Struct, frozen=True, kw_only=True):
     """A column's heading, as the template prints it."""
 
     title: str

@@ -6,8 +6,8 @@ Contract: as __init__.py.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+import msgspec
 from markupsafe import Markup
 
 from netdiag.model import Finding, Report, Status
@@ -24,8 +24,7 @@ CASE: dict[Status, str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """One report, ready for its template."""
 
     report: Report

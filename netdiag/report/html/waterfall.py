@@ -6,7 +6,8 @@ Contract: as section.py. Times count from the first probe; a probe that took no 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from netdiag.model import Report, Route, Rung
 from netdiag.report import facts, timeline, units
@@ -22,8 +23,7 @@ _LEAST = 0.004
 _MOST_BARS = 60
 
 
-@dataclass(frozen=True, kw_only=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, kw_only=True):
     """One probe: where it begins and how long it is, as shares of the whole."""
 
     start: float
@@ -33,16 +33,14 @@ class Bar:
     href: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One rung of one way."""
 
     row: Row
     bars: tuple[Bar, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Way:
+class Way(msgspec.Struct, frozen=True, kw_only=True):
     """One way's waterfall."""
 
     title: str

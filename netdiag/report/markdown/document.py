@@ -7,8 +7,9 @@ that as text.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from netdiag.report.escape import LIMIT
 from netdiag.report.layout import Layout
@@ -90,7 +91,7 @@ class Document:
 
     def drawing(self, draw: Callable[[Page], None]) -> None:
         """What ``draw`` writes to a page of text, as it stands there; nothing for an empty one."""
-        page = Page(dataclasses.replace(self.layout, width=_WIDTH, color=False))
+        page = Page(msgspec.structs.replace(self.layout, width=_WIDTH, color=False))
         draw(page)
         if text := page.finish().strip("\n"):
             self._blocks.append(inline.fenced(text))

@@ -128,7 +128,7 @@ def _all_evidence(*observations: Observation) -> Hit:
 
 
 def test_symptoms_fold_into_an_unreachable_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    import dataclasses
+    import msgspec
 
     def symptom(identifier: str, kind: type[Observation]) -> None:
         entry = CATALOGUE[identifier]
@@ -136,7 +136,7 @@ def test_symptoms_fold_into_an_unreachable_proxy(monkeypatch: pytest.MonkeyPatch
         def bad(seen: Seen) -> list[Hit]:
             return [_all_evidence(o) for o in seen.of(kind) if o.failure]
 
-        monkeypatch.setitem(CATALOGUE, identifier, dataclasses.replace(entry, check=bad))
+        monkeypatch.setitem(CATALOGUE, identifier, msgspec.structs.replace(entry, check=bad))
 
     for identifier, kind in (("tcp.refused", TcpObservation), ("dns.name-not-found", DnsObservation)):
         symptom(identifier, kind)

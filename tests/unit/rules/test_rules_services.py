@@ -223,7 +223,7 @@ def test_a_rule_that_breaks_is_told_once(monkeypatch):
         raise KeyError("x")
 
     entry = CATALOGUE["tcp.refused"]
-    monkeypatch.setitem(CATALOGUE, "tcp.refused", type(entry)(**{**vars(entry), "check": broken}))
+    monkeypatch.setitem(CATALOGUE, "tcp.refused", msgspec.structs.replace(entry, check=broken))
     errors = []
     seen = seen_of(*refusing(0, "192.0.2.1"), *refusing(1, "192.0.2.2"))
     assert findings(seen, lambda identifier, error: errors.append((identifier, error.args))) == ()

@@ -1,6 +1,5 @@
 """The ladder as a library user drives it, in the embedded world."""
 
-import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,7 +104,7 @@ def test_a_bug_in_a_rule_costs_that_rule_alone(world: World, monkeypatch: pytest
     def broken(_seen: object) -> None:
         raise ZeroDivisionError("planted")
 
-    entry = dataclasses.replace(CATALOGUE["tcp.refused"], check=broken)
+    entry = msgspec.structs.replace(CATALOGUE["tcp.refused"], check=broken)
     monkeypatch.setitem(CATALOGUE, "tcp.refused", entry)
     report = diagnose(world, "name-not-found")
     assert report.verdict.finding == "dns.name-not-found"

@@ -19,7 +19,7 @@ ITSELF := .$(if $(EXTRAS),[$(EXTRAS)])
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format bench lock schema readme clean
+.PHONY: help demo test lint format bench lock schema readme clean compiled
 
 help:
 	@echo "make demo    diagnose an embedded world, healthy and broken, on loopback"
@@ -32,13 +32,13 @@ help:
 	@echo "make readme  run the examples of README.md, and write what they print into it"
 	@echo "make clean   remove the virtual environment and every cache"
 
-demo: $(RUN_STAMP)
+demo: $(RUN_STAMP) compiled
 	@$(BIN)/netdiag demo
 
-test: $(DEV_STAMP)
+test: $(DEV_STAMP) compiled
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(DEV_STAMP)
+lint: $(DEV_STAMP) compiled
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --platform linux
@@ -49,7 +49,7 @@ format: $(DEV_STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(DEV_STAMP)
+bench: $(DEV_STAMP) compiled
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 lock: $(DEV_STAMP)
@@ -66,6 +66,10 @@ readme: $(DEV_STAMP)
 clean:
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An editable installation is compiled by whoever runs it first, and at every start where PYTHONDONTWRITEBYTECODE is set.
+compiled: | $(BIN)/python
+	@$(BIN)/python -m compileall -q netdiag
 
 $(BIN)/python:
 	@.ci/venv "$(PYTHON)" "$(VENV)"

@@ -171,7 +171,7 @@ class _Counting:
         if len(run):
             since = s.bounds[run].copy()
             now = (answer[run ^ 1] >= 0) & unanswered[run ^ 1]  # in this batch; before it otherwise
-            since[now] = s.since(run[now], s.index[answer[run[now] ^ 1]])
+            since[now] = s.since(answer[run[now] ^ 1])
             acks = np.flatnonzero(((s.flags & (ACK | SYN | RST)) == ACK) & once)
             ack = s.first_since(acks, run, since)
             run, ack = run[ack >= 0], ack[ack >= 0]
@@ -204,7 +204,8 @@ class _Counting:
         closed = np.zeros(len(begins), np.uint8)
         for side in (0, 1):
             run = begins * 2 + side
-            later, end = s.since(run, s.index[first[begins]] + 1), s.bounds[run + 1]
+            at, end = first[begins], s.bounds[run + 1]
+            later = np.where(s.run[at] == run, at + 1, s.since(at))
             up_to = rows["bytes"][begins, side] - (sent[end] - sent[later]).astype(np.uint64)
             rows["rst_bytes"][begins, side] = np.minimum(up_to, 2**32 - 1)
             fins_later = np.searchsorted(s.fins, end) - np.searchsorted(s.fins, later)

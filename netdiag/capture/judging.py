@@ -169,7 +169,7 @@ class _Judging:
         other = s.run[at] ^ 1
         slot = np.zeros(len(s.bounds), np.int64)
         slot[s.held] = np.arange(len(s.held))
-        place = s.since(other, s.index[at]) - 1
+        place = s.since(at) - 1
         inside = place >= s.bounds[other]
         value = self.reached[place] - (slot[other] << _SPACE)
         known = np.where(inside, value > _KNOWN, rows["has_next"].reshape(-1)[other])

@@ -7,7 +7,7 @@ by one; what the other side had sent until then, ``Runs.since`` finds.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,8 @@ import numpy.typing as npt
 from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Columns, Segments, mix
 from netdiag.capture.packets import Bools, Ints
 
-_INDEX_BITS = 18  # of packets.BATCH_PACKETS
 #: Bits of a hash that the sort leaves out at first.
-_LEFT_OUT = np.uint64(33)
+_LEFT_OUT = np.uint64(32)
 
 _COLUMNS = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
 
@@ -26,23 +25,22 @@ class Runs:
     """Columns of segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
 
     ``index``: the packet in the batch. ``run``: of each segment. ``held``: the runs that are not empty; ``starts`` and
-    ``lasts``: their first and last segments.
+    ``lasts``: their first and last segments. ``filed``: the segments of each connection in file order, one connection
+    after the other. ``before``: how many segments the other side had sent before each.
     """
 
-    def __init__(self, bounds: Ints, columns: dict[str, Any]) -> None:
-        self.bounds = bounds
+    def __init__(self, arranged: _Arranged, columns: dict[str, Any]) -> None:
+        self.bounds, self.filed, self.before = arranged.bounds, arranged.filed, arranged.before
         self._columns = columns
         self.seq, self.ack, self.window = columns["seq"], columns["ack"], columns["window"]
         self.flags, self.length, self.ttl = columns["flags"], columns["length"], columns["ttl"]
         self.ip_id, self.index, self.time = columns["ip_id"], columns["index"], columns["time"]
-        sizes = np.diff(bounds)
+        sizes = np.diff(self.bounds)
         self.run: Ints = np.repeat(np.arange(len(sizes)), sizes)
         self.held: Ints = np.flatnonzero(sizes)
         self.sizes: Ints = sizes[self.held]
-        self.starts: Ints = bounds[self.held]
+        self.starts: Ints = self.bounds[self.held]
         self.lasts: Ints = self.starts + self.sizes - 1
-        self._keys = self.run << _INDEX_BITS
-        self._keys |= self.index
         kind = self.flags & (SYN | ACK)
         #: Where segments with some flags are, ascending; SYNs without and with ACK.
         self.syns: Ints = np.flatnonzero(kind == SYN)
@@ -54,9 +52,9 @@ class Runs:
     def __len__(self) -> int:
         return len(self.run)
 
-    def since(self, runs: Ints, index: Ints) -> Ints:
-        """Where in each of ``runs`` the segments begin that do not come before packet ``index`` of the batch."""
-        found: Ints = np.searchsorted(self._keys, runs << _INDEX_BITS | index)
+    def since(self, at: Ints) -> Ints:
+        """Where in the other side's run the segments begin that come after each of ``at``."""
+        found: Ints = self.bounds[self.run[at] ^ 1] + self.before[at]
         return found
 
     def first(self, at: Ints) -> Ints:
@@ -87,14 +85,14 @@ class Runs:
 
     def in_file_order(self, connection: int) -> Ints:
         """Where the segments of one connection stand."""
-        places = np.arange(self.bounds[2 * connection], self.bounds[2 * connection + 2])
-        ordered: Ints = places[np.argsort(self.index[places])]
-        return ordered
+        return self.filed[self.bounds[2 * connection] : self.bounds[2 * connection + 2]]
 
     def only(self, mask: Bools) -> Runs:
         """The same without the segments that ``mask`` leaves out."""
         kept = np.concatenate(([0], np.cumsum(mask)))
-        return Runs(kept[self.bounds], {name: column[mask] for name, column in self._columns.items()})
+        filed = self.filed[mask[self.filed]]
+        arranged = _arrange(kept[self.bounds[0::2]], (self.run[filed] & 1).astype(np.uint8))
+        return Runs(arranged, {name: column[mask] for name, column in self._columns.items()})
 
 
 class Sorted:
@@ -116,41 +114,59 @@ class Sorted:
         ends = identity = mix(s.low, s.high)
         if epochs is not None:  # later incarnations are sorted as if they had ends of their own
             identity = np.where(epochs > 0, mix(ends, epochs.view(np.uint64)), ends)
-        order = self.order = _order(identity, s)
+        filed = _order(identity, s)
+        identity = identity.take(filed)
+        edges = np.concatenate(([0], np.flatnonzero(identity[1:] != identity[:-1]) + 1, [self.n]))
+        arranged = _arrange(edges, s.side.take(filed))
+        order = self.order = np.empty(self.n, np.int64)
+        order[arranged.filed] = filed
         taken: dict[str, Any] = {name: getattr(s, name).take(order) for name in _COLUMNS}
         taken["time"] = columns.batch.time_ns.take(taken["index"])
-        self.all = Runs(_bounds(identity.take(order), s.side.take(order)), taken)
+        self.all = Runs(arranged, taken)
         self.odd = s.odd.take(order) if s.odd.any() else None
         self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
         self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)
-        self.first = self.all.by_connection(self.all.begins())
+        self.first = arranged.filed[edges[:-1]]
         self.hashes = ends[order[self.first]]
         self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
 
 
 def _order(identity: U64, s: Segments) -> Ints:
-    """By connection, side and packet.
+    """By connection and packet.
 
-    Two numbers of 16 bits hold half of the hash, and the side. numpy sorts such numbers by counting, in less than half
-    the time that longer ones take, and leaves equals in their order: that of the packets.
+    Two numbers of 16 bits hold half of the hash. numpy sorts such numbers by counting, in less than half the time that
+    longer ones take, and leaves equals in their order: that of the packets.
     """
     keys = (identity >> _LEFT_OUT).astype(np.uint32)
-    keys <<= np.uint32(1)
-    keys |= s.side
     order = np.lexsort((keys.astype(np.uint16), (keys >> np.uint32(16)).astype(np.uint16)))
     keys, ordered, index = keys.take(order), identity.take(order), s.index.take(order)
     # Connections that differ only in the bits left out are mixed now, and what was peeled comes behind what is plain.
     mixed = (ordered[1:] != ordered[:-1]) | (index[1:] < index[:-1])
     mixed &= keys[1:] == keys[:-1]
-    return np.lexsort((s.index, s.side, identity)) if mixed.any() else order
+    return np.lexsort((s.index, identity)) if mixed.any() else order
 
 
-def _bounds(identity: U64, side: npt.NDArray[np.uint8]) -> Ints:
-    """Where the runs begin and end in sorted columns: two a connection, also where only one side was seen."""
-    starts = np.concatenate(([0], np.flatnonzero((identity[1:] != identity[:-1]) | (side[1:] != side[:-1])) + 1))
-    heads = identity[starts]
-    connection = np.cumsum(np.concatenate(([False], heads[1:] != heads[:-1])))
-    ends = np.zeros(2 * int(connection[-1]) + 3, np.int64)
-    ends[2 * connection + side[starts] + 1] = np.append(starts[1:], len(identity))
-    bounds: Ints = np.maximum.accumulate(ends)  # an empty run ends where it begins
-    return bounds
+class _Arranged(NamedTuple):
+    """Of segments by connection and packet, what ``Runs`` needs to have them run by run."""
+
+    bounds: Ints
+    filed: Ints
+    before: Ints
+
+
+def _arrange(edges: Ints, side: npt.NDArray[np.uint8]) -> _Arranged:
+    """Where segments go whose connections begin and end at ``edges``; ``side``: of each, in file order."""
+    sizes = np.diff(edges)
+    high = np.zeros(len(side) + 1, np.int64)  # how many of the high ends come before
+    np.cumsum(side, out=high[1:])
+    begin = np.repeat(edges[:-1], sizes)
+    highs = high[:-1] - np.repeat(high[edges[:-1]], sizes)
+    lows = np.arange(len(side)) - begin - highs
+    middle = edges[1:] - np.diff(high[edges])
+    bounds = np.empty(2 * len(edges) - 1, np.int64)
+    bounds[0::2], bounds[1::2] = edges, middle
+    of_high = side == 1
+    filed = np.where(of_high, np.repeat(middle, sizes) + highs, begin + lows)
+    before = np.empty_like(filed)
+    before[filed] = np.where(of_high, lows, highs)
+    return _Arranged(bounds, filed, before)

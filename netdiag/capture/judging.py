@@ -1,7 +1,8 @@
 """Marks each segment against what its connection showed before it: the terms of ``connections.py``, on whole runs.
 
-What a side's ``next`` was before each of its packets is a running maximum along its run. Nearly every packet is the one
-expected: what is told of the others is worked out for them alone. Rows carry the state from batch to batch.
+Nearly every segment begins where the one before it in its run has ended. A run of nothing else is *straight*: what its
+side's ``next`` was before each segment stands in the segment itself. Only for the other runs it is worked out, as a
+running maximum. Rows carry the state from batch to batch.
 """
 
 from __future__ import annotations
@@ -57,37 +58,39 @@ def judge(segments: Runs, rows: Rows) -> Marks:
 
 
 class _Judging:
-    """Values of a run are numbers above its ``reference``, plus its number among ``held`` times 2 ** ``_SPACE``.
+    """The segments and rows of one batch.
 
-    ``begin``: where each segment begins, ``own``: its side's ``next`` before it, ``reached``: after it.
+    ``total``: what each takes of the sequence numbers. ``after``: its side's ``next`` after it, where that is ``known``
+    (None: everywhere). ``on_time``: it begins at its side's known ``next``. ``raises``: the segments that raise it.
     """
 
     def __init__(self, s: Runs, rows: Rows) -> None:
         self.s, self.rows = s, rows
         self.marks = np.zeros(len(s), np.uint8)
         self.had = rows["has_next"].reshape(-1)[s.held]
-        self.reference: U32 = np.where(self.had, rows["next"].reshape(-1)[s.held], s.seq[s.starts])
-        self.above = (s.seq - np.repeat(self.reference, s.sizes)).view(np.int32)
-        self.offset = np.repeat(np.arange(len(s.held)) << _SPACE, s.sizes)
-        self.begin = self.offset + self.above
-        #: What each takes of the sequence numbers.
-        self.total = s.length + ((s.flags & FIN) + (s.flags >> 1 & 1))
-        self.reached, self.own = self._running()
-        self.ahead = self.begin - self.own
-        self.raises = np.flatnonzero(self.reached > self.own)
+        self.total: U32 = s.length.astype(np.uint32)
+        self.total += (s.flags & FIN) + (s.flags >> 1 & 1)
+        self.after: U32 = s.seq + self.total
+        self.known: Bools | None = None
+        self.on_time = np.empty(len(s), bool)
+        np.equal(s.seq[1:], self.after[:-1], out=self.on_time[1:])
+        nexts: U32 = np.where(self.had, rows["next"].reshape(-1)[s.held], s.seq[s.starts])
+        self.on_time[s.starts] = s.seq[s.starts] == nexts
+        bent = np.flatnonzero(~self.on_time)
+        self.on_time[s.starts] &= self.had
+        raised = self.total > 0
+        raised[s.starts] |= ~self.had
+        self.bent: _Bent | None = None
+        if len(bent) or len(s.resets):
+            self.bent = _Bent(s, np.concatenate((bent, s.resets)), self.had, nexts, self.total)
+            at = self.bent.at
+            self.after[at] = self.bent.after
+            self.known = np.ones(len(s), bool)
+            self.known[at] = self.bent.known
+            self.on_time[at] = self.bent.ahead == 0
+            raised[at] = self.bent.raised
+        self.raises = np.flatnonzero(raised)
         self.same_answer = self._same_answer()
-
-    def _running(self) -> tuple[Ints, Ints]:
-        s = self.s
-        floor = (np.arange(len(s.held)) << _SPACE) + np.where(self.had, 0, _NONE)
-        reached = self.begin + self.total
-        reached[s.resets] = self.offset[s.resets] + _NONE
-        reached[s.starts] = np.maximum(reached[s.starts], floor)
-        np.maximum.accumulate(reached, out=reached)
-        own = np.empty_like(reached)
-        own[1:] = reached[:-1]
-        own[s.starts] = floor
-        return reached, own
 
     def _same_answer(self) -> Bools:
         """Whether acknowledgement and window equal those of that side's previous packet, wherever that was."""
@@ -118,12 +121,12 @@ class _Judging:
 
     def mark_unexpected(self) -> None:
         """Segments that begin elsewhere than where their side's next was expected."""
-        s = self.s
-        at = np.flatnonzero(self.ahead)
-        at = at[self.own[at] > self.offset[at] + _KNOWN]
-        if not len(at):
+        if self.bent is None:
             return
-        flags, ahead, total = s.flags[at], self.ahead[at], self.total[at]
+        s = self.s
+        unexpected = np.flatnonzero(self.bent.unexpected)
+        at, ahead = self.bent.at[unexpected], self.bent.ahead[unexpected]
+        flags, total = s.flags[at], self.total[at].astype(np.int64)
         keep_alive = (flags & (SYN | FIN | RST) == 0) & (s.length[at] <= 1) & (ahead == -1)
         old = (ahead < 0) & (total > 0) & (flags & RST == 0) & ~keep_alive
         early = old & (flags & SYN == 0) & (ahead + total < 0)
@@ -135,8 +138,8 @@ class _Judging:
 
     def mark_duplicate_acks(self) -> None:
         """ACKs without payload that say the same again."""
-        at = np.flatnonzero(self.same_answer & (self.total == 0))
-        at = at[(self.s.flags[at] & (ACK | RST) == ACK) & (self.ahead[at] == 0)]
+        at = np.flatnonzero(self.same_answer & self.on_time & (self.total == 0))
+        at = at[self.s.flags[at] & (ACK | RST) == ACK]
         self.marks[at] |= _DUPLICATE_ACK
 
     def mark_zero_windows(self) -> None:
@@ -167,18 +170,18 @@ class _Judging:
         """Which acknowledge what was unseen; and of which that may change without a change of their number."""
         s, rows = self.s, self.rows
         other = s.run[at] ^ 1
-        slot = np.zeros(len(s.bounds), np.int64)
-        slot[s.held] = np.arange(len(s.held))
-        place = s.since(at) - 1
-        inside = place >= s.bounds[other]
-        value = self.reached[place] - (slot[other] << _SPACE)
-        known = np.where(inside, value > _KNOWN, rows["has_next"].reshape(-1)[other])
-        reached = np.where(
-            inside, self.reference[slot[other]] + value.astype(np.uint32), rows["next"].reshape(-1)[other]
-        )
+        begin = s.bounds[other]
+        place = begin + s.before[at] - 1
+        inside = place >= begin
+        reached = self.after[place]
+        known = np.ones(len(at), bool) if self.known is None else self.known[place]
+        if not inside.all():
+            outside = np.flatnonzero(~inside)
+            reached[outside] = rows["next"].reshape(-1)[other[outside]]
+            known[outside] = rows["has_next"].reshape(-1)[other[outside]]
         gap = (s.ack[at] - reached).view(np.int32)
         unseen = known & (gap > 0)
-        return unseen, unseen | np.where(known, gap < -_FAR, s.bounds[other + 1] > s.bounds[other])
+        return unseen, unseen | np.where(known, gap < -_FAR, s.bounds[other + 1] > begin)
 
     def mark_captured_twice(self) -> None:
         """Copies of their side's previous packet; nothing else is told of them."""
@@ -200,11 +203,10 @@ class _Judging:
     def judge_leaping(self) -> None:
         """Judge again, packet by packet, the connections whose numbers leap so far that no reference orders them."""
         self.leaping: dict[int, tuple[list[int], list[int]]] = {}
-        if self.above.max() <= _FAR and self.above.min() >= -_FAR:
+        if self.bent is None or not len(self.bent.far):
             return
-        far = (np.abs(self.above.astype(np.int64)) > _FAR) & (self.s.flags & RST == 0)
         unmarked = frozenset(self.unmarked.tolist())
-        for connection in sorted(set((self.s.run[far] >> 1).tolist())):
+        for connection in sorted(set((self.s.run[self.bent.far] >> 1).tolist())):
             self.leaping[connection] = self._one_by_one(connection, unmarked)
 
     def _one_by_one(self, connection: int, unmarked: frozenset[int]) -> tuple[list[int], list[int]]:
@@ -247,14 +249,51 @@ class _Judging:
         s, rows = self.s, self.rows
         connection, side = s.held >> 1, s.held & 1
         rows["advanced"][connection, side] = self._raised(np.searchsorted(self.raises, s.lasts, "right") - 1, s.held)
-        value = self.reached[s.lasts] - (np.arange(len(s.held)) << _SPACE)
-        has = value > _KNOWN
-        rows["next"][connection[has], side[has]] = self.reference[has] + value[has].astype(np.uint32)
+        has = np.ones(len(s.held), bool) if self.known is None else self.known[s.lasts]
+        rows["next"][connection[has], side[has]] = self.after[s.lasts[has]]
         rows["has_next"][connection, side] |= has
         rows["signature"][connection, side] = _signature(s, s.lasts)
         rows["has_last"][connection, side] = True
         for leaping, (nexts, advanced) in self.leaping.items():
             rows["next"][leaping], rows["advanced"][leaping] = nexts, advanced
+
+
+class _Bent:
+    """The runs that are not straight: those with one of the segments ``told``.
+
+    ``at``: their segments. Of each, as in ``_Judging``: ``after``, ``known``, ``raised``. ``ahead``: how far beyond its
+    side's ``next`` it begins; ``unexpected``: where that is known, and not 0. ``far``: those of ``at`` whose numbers
+    have no order with the run's others.
+
+    Values of a run are numbers above its ``reference``, plus its number among these runs times 2 ** ``_SPACE``.
+    """
+
+    def __init__(self, s: Runs, told: Ints, had: Bools, nexts: U32, total: U32) -> None:
+        bent = np.zeros(len(s.bounds) - 1, bool)
+        bent[s.run[told]] = True
+        self.at: Ints = np.flatnonzero(bent[s.run])
+        which = np.flatnonzero(bent[s.held])
+        had, reference, sizes = had[which], nexts[which], s.sizes[which]
+        starts = np.cumsum(sizes) - sizes
+        reset = s.flags[self.at] & RST != 0
+        above = (s.seq[self.at] - np.repeat(reference, sizes)).view(np.int32)
+        offset = np.repeat(np.arange(len(which)) << _SPACE, sizes)
+        begin = offset + above
+        floor = (np.arange(len(which)) << _SPACE) + np.where(had, 0, _NONE)
+        reached = begin + total[self.at]
+        reached[reset] = offset[reset] + _NONE
+        reached[starts] = np.maximum(reached[starts], floor)
+        np.maximum.accumulate(reached, out=reached)
+        own = np.empty_like(reached)
+        own[1:] = reached[:-1]
+        own[starts] = floor
+        self.ahead: Ints = begin - own
+        self.raised: Bools = reached > own
+        self.unexpected: Bools = (self.ahead != 0) & (own > offset + _KNOWN)
+        value = reached - offset
+        self.known: Bools = value > _KNOWN
+        self.after: U32 = np.repeat(reference, sizes) + value.astype(np.uint32)
+        self.far: Ints = self.at[(np.abs(above.astype(np.int64)) > _FAR) & ~reset]
 
 
 def _signature(s: Runs, at: Ints) -> npt.NDArray[np.uint64]:

@@ -91,6 +91,10 @@ class _Counting:
         carried = np.zeros(len(s.bounds) - 1, np.int64)
         carried[s.held] = np.add.reduceat(s.length, s.starts)
         rows["bytes"] += carried.reshape(-1, 2).astype(np.uint64)
+        begun = np.flatnonzero((s.first_syn >= 0) | (s.first_syn_ack >= 0))
+        connection, side = begun >> 1, begun & 1
+        #: Runs with the first packets with SYN of their side.
+        self.begun = begun[(rows["syn"][connection, side] == 0) & (rows["syn_ack"][connection, side] == 0)]
         self._tally("syn", s.syns)
         self._tally("syn_ack", s.syn_acks)
         self._tally("fin", s.fins)
@@ -141,22 +145,20 @@ class _Counting:
     def _open(self) -> None:
         """Who opened, and when."""
         rows, s = self.rows, self.s
-        syn, answer = s.first(s.syns), s.first(s.syn_acks)
-        for name, first in (("syn_side", syn), ("syn_ack_side", answer)):
+        for name, first in (("syn_side", s.first_syn), ("syn_ack_side", s.first_syn_ack)):
             opened = s.by_connection(first)
             here = (opened >= 0) & (rows[name] < 0)
             rows[name][here] = s.run[opened[here]] & 1
-        for name, first in (("ttl_syn", syn), ("ttl_syn_ack", answer)):
+        for name, first in (("ttl_syn", s.first_syn), ("ttl_syn_ack", s.first_syn_ack)):
             run = np.flatnonzero((first >= 0) & (rows[name].reshape(-1) == 0))
             rows[name][run >> 1, run & 1] = s.ttl[first[run]]
-        self._opening_times(answer)
+        self._opening_times()
 
-    def _opening_times(self, answer: Ints) -> None:
-        """``answer``: each side's first SYN-ACK. A run may be the client's, ``run ^ 1`` is then its server's."""
-        rows, s = self.rows, self.s
-        once = (self.marked & CAPTURED_TWICE) == 0
+    def _opening_times(self) -> None:
+        """A run may be the client's, ``run ^ 1`` is then its server's."""
+        rows, s, answer = self.rows, self.s, self.s.first_syn_ack
         unanswered = rows["syn_ack_time"].reshape(-1) == NEVER
-        syns = s.syns[once[s.syns]]
+        syns = s.syns[(self.marked[s.syns] & CAPTURED_TWICE) == 0]
         run = s.run[syns]
         theirs = answer[run ^ 1]
         waits = unanswered[run ^ 1] & ((theirs < 0) | (s.index[syns] < s.index[theirs]))
@@ -172,7 +174,7 @@ class _Counting:
             since = s.bounds[run].copy()
             now = (answer[run ^ 1] >= 0) & unanswered[run ^ 1]  # in this batch; before it otherwise
             since[now] = s.since(answer[run[now] ^ 1])
-            acks = np.flatnonzero(((s.flags & (ACK | SYN | RST)) == ACK) & once)
+            acks = np.flatnonzero(((s.flags & (ACK | SYN | RST)) == ACK) & (self.marked < CAPTURED_TWICE))
             ack = s.first_since(acks, run, since)
             run, ack = run[ack >= 0], ack[ack >= 0]
             rows["ack_time"][run >> 1, run & 1] = s.time[ack]
@@ -180,14 +182,13 @@ class _Counting:
     def _mss(self) -> None:
         """The maximum segment size in the options of each side's first packet with SYN (RFC 9293 §3.7.1)."""
         rows, s, segments = self.rows, self.s, self.batch.columns.segments
-        syns = np.sort(np.concatenate((s.syns, s.syn_acks)), kind="stable")
-        if not len(syns):
+        run = self.begun
+        if not len(run):
             return
-        first = s.first(syns)
-        now = np.bincount(s.run[syns], minlength=len(first))
-        run = np.flatnonzero((first >= 0) & ((rows["syn"] + rows["syn_ack"]).reshape(-1) == now))
+        syn, syn_ack = s.first_syn[run], s.first_syn_ack[run]
+        first = np.where((syn_ack < 0) | ((syn >= 0) & (syn < syn_ack)), syn, syn_ack)
         order = self.batch.order if self.batch.is_whole is None else self.batch.order[self.batch.is_whole]
-        segment = order[first[run]]
+        segment = order[first]
         start = segments.tcp[segment]
         end = np.minimum(start + segments.header[segment], segments.end[segment])
         rows["mss"][run >> 1, run & 1] = _mss_option(self.batch.columns.batch.data, start + 20, end)

@@ -52,7 +52,7 @@ def _moving(batch: Sorted, rows: Rows) -> Ints:
     at = s.syn_acks
     run = s.run[at]
     start = s.bounds[run]
-    told = s.first_since(s.acks, run ^ 1, s.bounds[run ^ 1])  # by the other side, if that comes earlier
+    told = s.first_ack[run ^ 1]  # by the other side, if that comes earlier
     begins = (s.seq[at] == s.seq[start]) & ((s.flags[start] & SYN) != 0) & ((told < 0) | (s.index[told] > s.index[at]))
     if batch.odd is not None:
         begins &= batch.odd[start] == 0

@@ -61,7 +61,8 @@ class _Judging:
     """The segments and rows of one batch.
 
     ``total``: what each takes of the sequence numbers. ``after``: its side's ``next`` after it, where that is ``known``
-    (None: everywhere). ``on_time``: it begins at its side's known ``next``. ``raises``: the segments that raise it.
+    (None: everywhere). ``on_time``: it begins at its side's known ``next``. ``raises``: the segments that raise it;
+    ``raised``: how many of them there are up to each segment.
     """
 
     def __init__(self, s: Runs, rows: Rows) -> None:
@@ -89,7 +90,7 @@ class _Judging:
             self.known[at] = self.bent.known
             self.on_time[at] = self.bent.ahead == 0
             raised[at] = self.bent.raised
-        self.raises = np.flatnonzero(raised)
+        self.raises, self.raised = np.flatnonzero(raised), np.cumsum(raised)
         self.same_answer = self._same_answer()
 
     def _same_answer(self) -> Bools:
@@ -107,15 +108,17 @@ class _Judging:
 
     def _advanced(self, at: Ints) -> Ints:
         """When the ``next`` that each of ``at`` is behind was reached."""
-        return self._raised(np.searchsorted(self.raises, at) - 1, self.s.run[at])
+        return self._last_raise(at - 1, self.s.run[at])
 
-    def _raised(self, slot: Ints, run: Ints) -> Ints:
-        """When the raise number ``slot`` happened; what the row knows where that was not in this run."""
+    def _last_raise(self, at: Ints, run: Ints) -> Ints:
+        """When ``next`` was raised last in ``run``, up to ``at``; what the row knows where that was before it."""
         before = self.rows["advanced"].reshape(-1)[run]
         if not len(self.raises):
             return before
-        place = self.raises[slot]
-        return np.where((slot >= 0) & (place >= self.s.bounds[run]), self.s.time[place], before)
+        count = self.raised[at]
+        place = self.raises[count - 1]
+        there = (at >= self.s.bounds[run]) & (count > 0) & (place >= self.s.bounds[run])
+        return np.where(there, self.s.time[place], before)
 
     # The marks
 
@@ -248,7 +251,7 @@ class _Judging:
         """Carry the state on."""
         s, rows = self.s, self.rows
         connection, side = s.held >> 1, s.held & 1
-        rows["advanced"][connection, side] = self._raised(np.searchsorted(self.raises, s.lasts, "right") - 1, s.held)
+        rows["advanced"][connection, side] = self._last_raise(s.lasts, s.held)
         has = np.ones(len(s.held), bool) if self.known is None else self.known[s.lasts]
         rows["next"][connection[has], side[has]] = self.after[s.lasts[has]]
         rows["has_next"][connection, side] |= has

@@ -111,18 +111,19 @@ class Keeper:
     def _answered(self, rows: Rows) -> None:
         """Decide about the connections that waited for an answer and show packets now."""
         held = np.flatnonzero(rows["exhibit"] >= 0)
+        waited = np.fromiter(map(self._unanswered.__contains__, rows["exhibit"][held].tolist()), bool, len(held))
+        held = held[waited]
         held = held[~_waits(pick(rows, held))]
         held = held[np.argsort(rows["number"][held])]  # the first take the room, whatever order rows come in
         of_kinds = zip(*(is_of_kind(pick(rows, held)).tolist() for is_of_kind in _KINDS), strict=True)
         for at, exhibit, kinds in zip(held.tolist(), rows["exhibit"][held].tolist(), of_kinds, strict=True):
-            if exhibit in self._unanswered:
-                self._unanswered.discard(exhibit)
-                kind = next((n for n, is_of_kind in enumerate(kinds) if is_of_kind and self._room[n]), None)
-                if kind is None:
-                    rows["exhibit"][at] = -1
-                    self._kept[exhibit] = None
-                else:
-                    self._room[kind] -= 1
+            self._unanswered.discard(exhibit)
+            kind = next((n for n, is_of_kind in enumerate(kinds) if is_of_kind and self._room[n]), None)
+            if kind is None:
+                rows["exhibit"][at] = -1
+                self._kept[exhibit] = None
+            else:
+                self._room[kind] -= 1
 
     def _give(self, rows: Rows, chosen: Ints, limit: int) -> None:
         chosen = chosen[np.argsort(rows["number"][chosen])]  # hashes, and so the order of rows, differ from run to run

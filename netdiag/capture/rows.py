@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netdiag.capture.packets import Ints
-from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows, both
+from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows, both, pick
 from netdiag.model import Closing, Connection, Opening
 
 OPENINGS: tuple[Opening, ...] = ("complete", "unfinished", "unanswered", "refused", "mid-stream")
@@ -41,10 +41,13 @@ Block = dict[str, Sequence[Any]]
 
 def client_side(rows: Rows) -> Ints:
     """0 where the low end is the client, 1 where the high end is (see ``connections.py``)."""
-    ports = rows_ports(rows)
-    guess = np.where(ports[:, 0] == ports[:, 1], rows["first_side"], np.where(ports[:, 0] > ports[:, 1], 0, 1))
-    told = np.where(rows["syn_ack_side"] >= 0, 1 - rows["syn_ack_side"], guess)
-    return np.where(rows["syn_side"] >= 0, rows["syn_side"], told).astype(np.int64)
+    side = np.where(rows["syn_side"] >= 0, rows["syn_side"], 1 - rows["syn_ack_side"]).astype(np.int64)
+    unknown = np.flatnonzero((rows["syn_side"] < 0) & (rows["syn_ack_side"] < 0))
+    if len(unknown):
+        rows = pick(rows, unknown)
+        ports = rows_ports(rows)
+        side[unknown] = np.where(ports[:, 0] == ports[:, 1], rows["first_side"], ports[:, 0] < ports[:, 1])
+    return side
 
 
 def rows_ports(rows: Rows) -> Ints:
@@ -55,8 +58,8 @@ def rows_ports(rows: Rows) -> Ints:
 
 def of(rows: Rows, name: str, side: Ints) -> npt.NDArray[Any]:
     """One column of a pair: that of ``side``."""
-    found: npt.NDArray[Any] = rows[name][np.arange(len(rows)), side]
-    return found
+    pair = rows[name]
+    return np.where(side == 0, pair[:, 0], pair[:, 1])
 
 
 def openings(rows: Rows, client: Ints) -> Ints:

@@ -150,10 +150,13 @@ def _summed(
         of(rows, "zero_windows", client),
         of(rows, "zero_windows", server),
     )
-    columns = [np.bincount(inverse, minlength=count)]
-    columns += [np.bincount(inverse[flag], minlength=count) for flag in flags]
-    columns += [np.bincount(inverse, amount, count) for amount in amounts]
-    return np.stack(columns).astype(np.float64)
+    sums = np.empty((len(_SUMS), count))
+    sums[0] = np.bincount(inverse, minlength=count)
+    for column, flag in zip(sums[1:], flags, strict=False):
+        column[:] = np.bincount(inverse[flag], minlength=count)
+    for column, amount in zip(sums[1 + len(flags) :], amounts, strict=True):
+        column[:] = np.bincount(inverse, amount, count)
+    return sums
 
 
 def _joined(parts: Sequence[_Part]) -> _Part:

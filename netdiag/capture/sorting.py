@@ -27,6 +27,9 @@ class Runs:
     ``index``: the packet in the batch. ``run``: of each segment. ``held``: the runs that are not empty; ``starts`` and
     ``lasts``: their first and last segments. ``filed``: the segments of each connection in file order, one connection
     after the other. ``before``: how many segments the other side had sent before each.
+
+    Where segments with some flags are, ascending: ``syns`` and ``syn_acks`` (SYN without and with ACK), ``acks``,
+    ``fins``, ``resets``; ``first_syn``, ``first_syn_ack``, ``first_ack``: the first of them in each run, -1 for none.
     """
 
     def __init__(self, arranged: _Arranged, columns: dict[str, Any]) -> None:
@@ -42,12 +45,13 @@ class Runs:
         self.starts: Ints = self.bounds[self.held]
         self.lasts: Ints = self.starts + self.sizes - 1
         kind = self.flags & (SYN | ACK)
-        #: Where segments with some flags are, ascending; SYNs without and with ACK.
         self.syns: Ints = np.flatnonzero(kind == SYN)
         self.syn_acks: Ints = np.flatnonzero(kind == SYN | ACK)
         self.acks: Ints = np.flatnonzero((self.flags & ACK) == ACK)
         self.fins: Ints = np.flatnonzero((self.flags & FIN) == FIN)
         self.resets: Ints = np.flatnonzero((self.flags & RST) == RST)
+        self.first_syn, self.first_syn_ack = self.first(self.syns), self.first(self.syn_acks)
+        self.first_ack = self.first(self.acks)
 
     def __len__(self) -> int:
         return len(self.run)

@@ -92,8 +92,9 @@ ROW = np.dtype(
 #: Connections on disk that are still found again; beyond it the oldest would be taken for new ones.
 MAX_REMEMBERED = 1 << 18
 
-#: The share of places in the index beyond which it grows.
-_FULL = 0.7
+#: The share of places in the index beyond which it grows, and places in the first one: room for those in memory and
+#: those on disk without growing beyond half a million.
+_FULL, _PLACES = 0.63, 1 << 17
 
 #: About how many new rows a batch brings, for which there is room beyond the limit.
 _BATCH_ROWS = 16_384
@@ -137,7 +138,7 @@ def both(rows: Rows, name: str) -> npt.NDArray[np.int64]:
 class Index:
     """A hash table from u64 to i64, open addressing with linear probing, on whole arrays at a time."""
 
-    def __init__(self, capacity: int = 1 << 16) -> None:
+    def __init__(self, capacity: int = _PLACES) -> None:
         self._keys = np.zeros(capacity, np.uint64)
         self._values = np.zeros(capacity, np.int64)
         self._used = 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 
-from netdiag.capture.columns import LOOSE, SYN, U64
+from netdiag.capture.columns import LOOSE, SYN, U64, gather
 from netdiag.capture.counting import count
 from netdiag.capture.hellos import server_names
 from netdiag.capture.incarnations import divided
@@ -25,6 +25,9 @@ from netdiag.capture.table import NEVER, ROW, Rows, Table, pick, repeat, store
 MAX_NAMES = 100_000
 #: A ClientHello with one cipher suite and no extensions, in its record.
 _SHORTEST_HELLO = 50
+
+#: What an IPv6 header and a TCP header tell of both ends.
+_ADDRESSES, _PORTS = np.dtype("V32"), np.dtype("V4")
 
 #: A row of a connection that has shown nothing.
 _FRESH = np.zeros(1, ROW)
@@ -114,8 +117,8 @@ class Tracker:
         six = np.flatnonzero(s.version[segment] == 6)
         if len(six):
             segment, new = segment[six], new[six]
-            both = data[s.ip[segment][:, None] + np.arange(8, 40)].reshape(-1, 2, 16)
-            ports = data[s.tcp[segment][:, None] + np.arange(4)].reshape(-1, 2, 2)
+            both = gather(data, s.ip[segment] + 8, _ADDRESSES).view(np.uint8).reshape(-1, 2, 16)
+            ports = gather(data, s.tcp[segment], _PORTS).view(np.uint8).reshape(-1, 2, 2)
             flipped = s.side[segment] == 1  # the source is the high end
             both[flipped], ports[flipped] = both[flipped][:, ::-1], ports[flipped][:, ::-1]
             rows["addresses"][new] = both
@@ -161,12 +164,11 @@ def _set_base(rows: Rows, batch: Sorted) -> None:
     s = batch.all
     unset = np.flatnonzero(~rows["has_base"].reshape(-1))
     if len(unset):
-        acks, own = s.acks, s.begins()[unset]
+        own, told = s.begins(), s.first_ack
         if batch.odd is not None:
             tight = (batch.odd & LOOSE) == 0
-            acks = acks[tight[acks]]
-            own = s.first_since(np.flatnonzero(tight), unset, s.bounds[unset])
-        told = s.first_since(acks, unset ^ 1, s.bounds[unset ^ 1])
+            own, told = s.first(np.flatnonzero(tight)), s.first(s.acks[tight[s.acks]])
+        own, told = own[unset], told[unset ^ 1]
         by_own = (own >= 0) & ((told < 0) | (s.index[own] < s.index[told]))
         base = np.where(by_own, s.seq[own] - ((s.flags[own] & SYN) == 0), s.ack[told] - np.uint32(1))
         there = by_own | (told >= 0)

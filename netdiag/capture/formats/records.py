@@ -11,7 +11,6 @@ walked again step by step. On captures of small packets that is ten times as fas
 from __future__ import annotations
 
 import itertools
-import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 
@@ -29,8 +28,9 @@ BUFFER = 6_291_456
 _FIRST = 64
 #: Fewer records than this are not worth lanes.
 _FEW = 1_024
-#: Steps between two looks at which lanes have arrived.
-_STEPS = 32
+#: Records of a lane, as far as can be told, and steps between two looks at which lanes have arrived. Of more lanes each
+#: costs its guess; of fewer numpy's calls are so short that two threads hand the interpreter to each other all the time.
+_LANE, _STEPS = 20, 32
 #: Fewer lanes than this are finished one by one.
 _FEW_LANES = 24
 
@@ -126,7 +126,7 @@ def starts(buffer: Buffer, shape: Shape, guess: Guess) -> Ints:
     if expected < _FEW:
         rest, _ = _walk(buffer, shape, at, buffer.filled)
         return np.concatenate((first, rest))
-    step = (buffer.filled - at) // (3 * math.isqrt(expected))
+    step = (buffer.filled - at) // -(-expected // _LANE)
     places = np.arange(at + step, buffer.filled, step)
     guesses = guess(places, np.minimum(places + step, buffer.filled))
     begin = np.concatenate(([at], guesses[guesses >= 0]))

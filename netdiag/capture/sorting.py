@@ -160,17 +160,17 @@ class _Arranged(NamedTuple):
 
 def _arrange(edges: Ints, side: npt.NDArray[np.uint8]) -> _Arranged:
     """Where segments go whose connections begin and end at ``edges``; ``side``: of each, in file order."""
-    sizes = np.diff(edges)
-    high = np.zeros(len(side) + 1, np.int64)  # how many of the high ends come before
+    edges, sizes = edges.astype(np.int32), np.diff(edges)
+    high = np.zeros(len(side) + 1, np.int32)  # how many of the high ends come before
     np.cumsum(side, out=high[1:])
     begin = np.repeat(edges[:-1], sizes)
     highs = high[:-1] - np.repeat(high[edges[:-1]], sizes)
-    lows = np.arange(len(side)) - begin - highs
+    lows = np.arange(len(side), dtype=np.int32) - begin - highs
     middle = edges[1:] - np.diff(high[edges])
     bounds = np.empty(2 * len(edges) - 1, np.int64)
     bounds[0::2], bounds[1::2] = edges, middle
     of_high = side == 1
-    filed = np.where(of_high, np.repeat(middle, sizes) + highs, begin + lows)
-    before = np.empty_like(filed)
+    filed = np.where(of_high, np.repeat(middle, sizes) + highs, begin + lows).astype(np.int64)
+    before = np.empty(len(side), np.int64)
     before[filed] = np.where(of_high, lows, highs)
     return _Arranged(bounds, filed, before)

@@ -48,7 +48,7 @@ _CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT if hasattr(errno, "EDQUOT") else err
 
 #: Thresholds of the garbage collector (Python's own: 700, 10, 10). What a command imports and finds out stays until it
 #: ends, so that looking through it again and again frees next to nothing.
-_COLLECTIONS = (50_000, 20, 100)
+_COLLECTIONS = (300_000, 20, 100)
 
 
 class Parser(argparse.ArgumentParser):

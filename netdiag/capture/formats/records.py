@@ -28,8 +28,8 @@ BUFFER = 6_291_456
 _FIRST = 64
 #: Fewer records than this are not worth lanes.
 _FEW = 1_024
-#: Records of a lane, as far as can be told, and steps between two looks at which lanes have arrived. Of more lanes each
-#: costs its guess; of fewer numpy's calls are so short that two threads hand the interpreter to each other all the time.
+#: Records of a lane, as far as can be told, and steps between two looks at which lanes have arrived. Each lane costs a
+#: guess; of fewer lanes, numpy's calls are so short that two threads hand the interpreter to each other all the time.
 _LANE, _STEPS = 20, 32
 #: Fewer lanes than this are finished one by one.
 _FEW_LANES = 24
@@ -42,7 +42,7 @@ class Buffer:
     """A part of a source: ``data[:filled]``, at ``offset`` in the (decompressed) file, and ``SLACK`` bytes more."""
 
     def __init__(self, source: Source) -> None:
-        self._pool = [bytearray(BUFFER + SLACK) for _ in range(1 + BATCHES_AHEAD)]
+        self._pool = [np.empty(BUFFER + SLACK, np.uint8) for _ in range(1 + BATCHES_AHEAD)]
         self._turn = 0
         self._take(self._pool[0])
         self.filled = 0
@@ -50,24 +50,23 @@ class Buffer:
         self._source = source
         self._kept = b""
 
-    def _take(self, memory: bytearray) -> None:
-        self.bytes = memory
-        self.data: Bytes = np.frombuffer(memory, np.uint8)
-        self._view = memoryview(memory)
+    def _take(self, memory: Bytes) -> None:
+        self.data = memory
+        self.bytes = memoryview(memory)  # type: ignore[arg-type]  # numpy declares its buffer from Python 3.12 on
 
     def fill(self) -> bool:
         """Read on, after what ``cut`` kept. False: the source has ended."""
         self._turn = (self._turn + 1) % len(self._pool)
         self._take(self._pool[self._turn])
         kept = len(self._kept)
-        self._view[:kept] = self._kept
-        self.filled = kept + self._source.readinto(self._view[kept:BUFFER])
+        self.bytes[:kept] = self._kept
+        self.filled = kept + self._source.readinto(self.bytes[kept:BUFFER])
         return self.filled == BUFFER
 
     def cut(self, end: int) -> None:
         """Let ``SLACK`` zero bytes follow the data up to ``end``; the next ``fill`` begins with what was there."""
-        self._kept = bytes(self._view[end : self.filled])
-        self._view[end : end + SLACK] = bytes(SLACK)
+        self._kept = bytes(self.bytes[end : self.filled])
+        self.bytes[end : end + SLACK] = bytes(SLACK)
         self.offset += end
 
     def skip(self, count: int) -> bool:

@@ -98,13 +98,17 @@ class _Judging:
         s = self.s
         same = np.empty(len(s), bool)
         same[1:] = (s.ack[1:] == s.ack[:-1]) & (s.window[1:] == s.window[:-1])
-        last = self.rows["signature"].reshape(-1, 2)[s.held]
-        same[s.starts] = (
-            self.rows["has_last"].reshape(-1)[s.held]
-            & (last[:, 0] & np.uint64(0xFFFF_FFFF) == s.ack[s.starts])
-            & (last[:, 1] >> np.uint64(32) & np.uint64(0xFFFF) == s.window[s.starts])
-        )
+        same[s.starts] = False
+        begun = np.flatnonzero(self.rows["has_last"].reshape(-1)[s.held])
+        starts, last = s.starts[begun], self._last(s.held[begun])
+        same[starts] = last[:, 0] & np.uint64(0xFFFF_FFFF) == s.ack[starts]
+        same[starts] &= last[:, 1] >> np.uint64(32) & np.uint64(0xFFFF) == s.window[starts]
         return same
+
+    def _last(self, run: Ints) -> npt.NDArray[np.uint64]:
+        """The signatures of the last packets of earlier batches."""
+        signatures: npt.NDArray[np.uint64] = self.rows["signature"][run >> 1, run & 1]
+        return signatures
 
     def _advanced(self, at: Ints) -> Ints:
         """When the ``next`` that each of ``at`` is behind was reached."""
@@ -192,10 +196,9 @@ class _Judging:
         at = np.flatnonzero(self.same_answer[1:] & (s.seq[1:] == s.seq[:-1])) + 1
         for column in (s.run, s.ip_id, s.flags, s.length):
             at = at[column[at - 1] == column[at]]
-        last = self.rows["signature"].reshape(-1, 2)[s.held]
-        again = self.same_answer[s.starts]
-        again[again] = (last[again] == _signature(s, s.starts[again])).all(axis=1)
-        at = np.concatenate((at, s.starts[again]))
+        again = np.flatnonzero(self.same_answer[s.starts])
+        starts = s.starts[again]
+        at = np.concatenate((at, starts[(self._last(s.held[again]) == _signature(s, starts)).all(axis=1)]))
         marked = s.ip_id[at] != 0
         self.unmarked = at[~marked & (self.total[at] > 0) & (s.flags[at] & RST == 0)]
         soon = s.time[self.unmarked] - self._advanced(self.unmarked) < REORDERED_NS

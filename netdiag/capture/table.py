@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netdiag.capture.packets import Ints
+from netdiag.model import UsageError
 
 U64 = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.void]
@@ -207,7 +208,7 @@ class Table:
         self._index = Index()
         #: Rows that ever went to disk, and how many of the first of them are no longer found.
         self._spilled = self._forgotten = 0
-        self._file: IO[bytes] | None = None
+        self._disk: _Disk | None = None
         self.created = 0
 
     def find(self, hashes: U64) -> Ints:
@@ -265,14 +266,11 @@ class Table:
         chosen = places[np.argpartition(times, half)[:half]]
         if not len(chosen):
             return
-        if self._file is None:
-            import tempfile  # few captures need it, and it loads much
-
-            self._file = tempfile.TemporaryFile(prefix="netdiag-")  # noqa: SIM115 - it lives as long as the table
-            weakref.finalize(self, self._file.close)
         rows = self.take(chosen)
-        self._file.seek(0, 2)
-        self._file.write(rows.data)
+        if self._disk is None:
+            self._disk = _Disk()
+            weakref.finalize(self, self._disk.close)
+        self._disk.append(rows)
         names = -2 - np.arange(self._spilled, self._spilled + len(rows))
         self._spilled += len(rows)
         hashes = self._hashes[chosen]
@@ -291,21 +289,23 @@ class Table:
             self._index.rebuild(self._index.capacity, (values >= -1) | (values <= -2 - self._forgotten))
 
     def _bring_back(self, names: Ints) -> Rows:
-        assert self._file is not None
+        assert self._disk is not None
+        file = self._disk.file()
         rows = np.empty(len(names), ROW)
         for n, name in enumerate(names.tolist()):
-            self._file.seek((-2 - name) * ROW.itemsize)
-            rows[n] = np.frombuffer(self._file.read(ROW.itemsize), ROW)[0]
+            file.seek((-2 - name) * ROW.itemsize)
+            rows[n] = np.frombuffer(file.read(ROW.itemsize), ROW)[0]
             dead = rows[n : n + 1].copy()
             dead["number"] = _DEAD
-            self._file.seek((-2 - name) * ROW.itemsize)
-            self._file.write(dead.data)
+            file.seek((-2 - name) * ROW.itemsize)
+            file.write(dead.data)
         return rows
 
     def _on_disk(self) -> Iterator[Rows]:
-        if self._file is not None:
-            self._file.seek(0)
-            while data := self._file.read(_CHUNK * ROW.itemsize):
+        if self._disk is not None:
+            file = self._disk.file()
+            file.seek(0)
+            while data := file.read(_CHUNK * ROW.itemsize):
                 yield np.frombuffer(data, ROW)
 
     def chunks(self) -> Iterator[Rows]:
@@ -334,11 +334,48 @@ class Table:
             inside = wanted >= away
             rows[inside] = self.take(here[wanted[inside] - away])
             if not inside.all():
-                assert self._file is not None
-                mapped = np.memmap(self._file, ROW, "r", shape=(away,))
+                assert self._disk is not None
+                mapped = np.memmap(self._disk.file(), ROW, "r", shape=(away,))
                 rows[~inside] = mapped[wanted[~inside]]
                 del mapped
             yield rows
+
+
+class _Disk:
+    """An unnamed temporary file, to whose end rows are written while the caller goes on.
+
+    Raises ``UsageError`` when there is no room for it, or once there was none.
+    """
+
+    def __init__(self) -> None:
+        # Few captures need these, and they load much.
+        import tempfile
+        from concurrent.futures import Future, ThreadPoolExecutor
+
+        self._folder = tempfile.gettempdir()
+        self._file = tempfile.TemporaryFile(prefix="netdiag-")  # noqa: SIM115 - it lives as long as the table
+        self._writer = ThreadPoolExecutor(1, "netdiag-spill")
+        self._written: Future[int] | None = None
+
+    def append(self, rows: Rows) -> None:
+        """Write them, some time before the file is next asked for."""
+        self.file().seek(0, 2)
+        self._written = self._writer.submit(self._file.write, rows.data)
+
+    def file(self) -> IO[bytes]:
+        """The file, with everything in it."""
+        try:
+            if self._written is not None:
+                self._written.result()
+                self._file.flush()
+        except OSError as error:
+            raise UsageError(f"{self._folder}: no room for the connections of this capture: {error.strerror}") from None
+        return self._file
+
+    def close(self) -> None:
+        """Give its room back."""
+        self._writer.shutdown()
+        self._file.close()
 
 
 def _longer(array: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:

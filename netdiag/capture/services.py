@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from netdiag.capture.grouping import grouped
 from netdiag.capture.packets import Ints
 from netdiag.capture.rows import of
 from netdiag.capture.table import NEVER, U64, Rows, Scalar, both
@@ -65,7 +66,7 @@ class Services:
             return
         server = 1 - client
         keys = np.where(server == 0, rows["low"], rows["high"])
-        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        unique, first, inverse, _ = grouped(keys)
         begun, answered = of(rows, "syn_time", client), of(rows, "syn_ack_time", server)
         timed = np.flatnonzero((begun != NEVER) & (answered != NEVER))[:_MAX_TIMED]
         ttl, name = of(rows, "ttl_syn_ack", server), rows["name"]
@@ -163,11 +164,10 @@ def _joined(parts: Sequence[_Part]) -> _Part:
     """One part of several; of too many servers, those with the most trouble."""
     if len(parts) == 1:
         return parts[0]
-    keys, first, inverse = np.unique(
-        np.concatenate([part.keys for part in parts]), return_index=True, return_inverse=True
-    )
-    every = np.concatenate([part.sums for part in parts], axis=1)
-    sums = np.stack([np.bincount(inverse, column, len(keys)) for column in every]).astype(np.float64)
+    keys, first, inverse, _ = grouped(np.concatenate([part.keys for part in parts]))
+    sums = np.empty((len(_SUMS), len(keys)))
+    for n, column in enumerate(sums):
+        column[:] = np.bincount(inverse, np.concatenate([part.sums[n] for part in parts]), len(keys))
     ends = np.concatenate([part.ends for part in parts])[first]
     if len(keys) > MAX_COUNTED:
         kept = np.sort(_worst_first(sums)[:MAX_COUNTED])
@@ -190,7 +190,7 @@ def _worst_first(sums: npt.NDArray[np.float64]) -> Ints:
 
 def _tally(keys: U64, server: Ints, values: npt.NDArray[np.integer]) -> _Tally:
     """Of pairs of a server (its position in ``keys``) and a value."""
-    pairs, counts = np.unique(server << 32 | values, return_counts=True)
+    pairs, counts = _pairs(server, values)
     return _Tally(keys[pairs >> 32], pairs & 0xFFFF_FFFF, counts)
 
 
@@ -201,8 +201,17 @@ def _merged(tallies: Sequence[_Tally], keys: U64) -> _Tally:
     here = np.flatnonzero(keys[place] == every)
     values = np.concatenate([tally.values for tally in tallies])[here]
     counts = np.concatenate([tally.counts for tally in tallies])[here]
-    pairs, inverse = np.unique(place[here] << 32 | values, return_inverse=True)
-    return _Tally(keys[pairs >> 32], pairs & 0xFFFF_FFFF, np.bincount(inverse, counts, len(pairs)).astype(np.int64))
+    pairs, sums = _pairs(place[here], values, counts)
+    return _Tally(keys[pairs >> 32], pairs & 0xFFFF_FFFF, sums)
+
+
+def _pairs(server: Ints, values: npt.NDArray[np.integer], counts: Ints | None = None) -> tuple[Ints, Ints]:
+    """The different pairs as ``server << 32 | value``, and how often each occurs: the sum of its ``counts``."""
+    groups = grouped((server << 32 | values).view(np.uint64))
+    pairs = groups.values.view(np.int64)
+    if counts is None:
+        return pairs, groups.counts
+    return pairs, np.bincount(groups.which, counts, len(pairs)).astype(np.int64)
 
 
 def _median(values: npt.NDArray[np.float64]) -> float:

@@ -95,7 +95,7 @@ MAX_REMEMBERED = 1 << 18
 
 #: The share of places in the index beyond which it grows, and places in the first one: room for those in memory and
 #: those on disk without growing beyond half a million.
-_FULL, _PLACES = 0.63, 1 << 17
+_FULL, _PLACES = 0.7, 1 << 17
 
 #: About how many new rows a batch brings, for which there is room beyond the limit.
 _BATCH_ROWS = 16_384
@@ -263,16 +263,15 @@ class Table:
         places = self._in_memory()
         times = self._rows["last_time"][places]
         half = len(places) // 2
-        chosen = places[np.argpartition(times, half)[:half]]
-        if not len(chosen):
+        chosen = places[np.sort(np.argpartition(times, half)[:half])]
+        if not half:
             return
-        rows = self.take(chosen)
         if self._disk is None:
             self._disk = _Disk()
             weakref.finalize(self, self._disk.close)
-        self._disk.append(rows)
-        names = -2 - np.arange(self._spilled, self._spilled + len(rows))
-        self._spilled += len(rows)
+        self._disk.append(self._rows, chosen)
+        names = -2 - np.arange(self._spilled, self._spilled + half)
+        self._spilled += half
         hashes = self._hashes[chosen]
         current = self._index.find(hashes) == chosen  # an earlier incarnation is found by nobody
         self._index.put(hashes[current], names[current])
@@ -356,11 +355,16 @@ class _Disk:
         self._file = tempfile.TemporaryFile(prefix="netdiag-")  # noqa: SIM115 - it lives as long as the table
         self._writer = ThreadPoolExecutor(1, "netdiag-spill")
         self._written: Future[int] | None = None
+        self._copies = np.empty(0, ROW)
 
-    def append(self, rows: Rows) -> None:
-        """Write them, some time before the file is next asked for."""
+    def append(self, rows: Rows, which: Ints) -> None:
+        """Write copies of some rows, before the file is next asked for."""
         self.file().seek(0, 2)
-        self._written = self._writer.submit(self._file.write, rows.data)
+        if len(self._copies) < len(which):
+            self._copies = np.empty(len(which), ROW)
+        copies = self._copies[: len(which)]
+        np.take(rows.view(_RAW), which, out=copies.view(_RAW), mode="clip")  # the other mode makes a copy of its own
+        self._written = self._writer.submit(self._file.write, copies.data)
 
     def file(self) -> IO[bytes]:
         """The file, with everything in it."""

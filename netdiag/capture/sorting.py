@@ -7,6 +7,7 @@ by one; what the other side had sent until then, ``Runs.since`` finds.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,17 +45,47 @@ class Runs:
         self.sizes: Ints = sizes[self.held]
         self.starts: Ints = self.bounds[self.held]
         self.lasts: Ints = self.starts + self.sizes - 1
-        kind = self.flags & (SYN | ACK)
-        self.syns: Ints = np.flatnonzero(kind == SYN)
-        self.syn_acks: Ints = np.flatnonzero(kind == SYN | ACK)
-        self.acks: Ints = np.flatnonzero((self.flags & ACK) == ACK)
-        self.fins: Ints = np.flatnonzero((self.flags & FIN) == FIN)
-        self.resets: Ints = np.flatnonzero((self.flags & RST) == RST)
-        self.first_syn, self.first_syn_ack = self.first(self.syns), self.first(self.syn_acks)
-        self.first_ack = self.first(self.acks)
 
     def __len__(self) -> int:
         return len(self.run)
+
+    # Worked out when first asked for: by the thread that tracks, which has less to do than the one that sorts.
+
+    @cached_property
+    def syns(self) -> Ints:  # noqa: D102 - see above
+        return self._with(SYN | ACK, SYN)
+
+    @cached_property
+    def syn_acks(self) -> Ints:  # noqa: D102
+        return self._with(SYN | ACK, SYN | ACK)
+
+    @cached_property
+    def acks(self) -> Ints:  # noqa: D102
+        return self._with(ACK, ACK)
+
+    @cached_property
+    def fins(self) -> Ints:  # noqa: D102
+        return self._with(FIN, FIN)
+
+    @cached_property
+    def resets(self) -> Ints:  # noqa: D102
+        return self._with(RST, RST)
+
+    @cached_property
+    def first_syn(self) -> Ints:  # noqa: D102
+        return self.first(self.syns)
+
+    @cached_property
+    def first_syn_ack(self) -> Ints:  # noqa: D102
+        return self.first(self.syn_acks)
+
+    @cached_property
+    def first_ack(self) -> Ints:  # noqa: D102
+        return self.first(self.acks)
+
+    def _with(self, mask: int, flags: int) -> Ints:
+        found: Ints = np.flatnonzero((self.flags & mask) == flags)
+        return found
 
     def since(self, at: Ints) -> Ints:
         """Where in the other side's run the segments begin that come after each of ``at``."""

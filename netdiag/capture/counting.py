@@ -187,8 +187,7 @@ class _Counting:
             return
         syn, syn_ack = s.first_syn[run], s.first_syn_ack[run]
         first = np.where((syn_ack < 0) | ((syn >= 0) & (syn < syn_ack)), syn, syn_ack)
-        order = self.batch.order if self.batch.is_whole is None else self.batch.order[self.batch.is_whole]
-        segment = order[first]
+        segment = s.order[first]
         start = segments.tcp[segment]
         end = np.minimum(start + segments.header[segment], segments.end[segment])
         rows["mss"][run >> 1, run & 1] = _mss_option(self.batch.columns.batch.data, start + 20, end)

@@ -282,7 +282,7 @@ class _Bent:
         had, reference, sizes = had[which], nexts[which], s.sizes[which]
         starts = np.cumsum(sizes) - sizes
         reset = s.flags[self.at] & RST != 0
-        above = (s.seq[self.at] - np.repeat(reference, sizes)).view(np.int32)
+        above: Ints = (s.seq[self.at] - np.repeat(reference, sizes)).view(np.int32).astype(np.int64)
         offset = np.repeat(np.arange(len(which)) << _SPACE, sizes)
         begin = offset + above
         floor = (np.arange(len(which)) << _SPACE) + np.where(had, 0, _NONE)
@@ -299,7 +299,7 @@ class _Bent:
         value = reached - offset
         self.known: Bools = value > _KNOWN
         self.after: U32 = np.repeat(reference, sizes) + value.astype(np.uint32)
-        self.far: Ints = self.at[(np.abs(above.astype(np.int64)) > _FAR) & ~reset]
+        self.far: Ints = self.at[(np.abs(above) > _FAR) & ~reset]
 
 
 def _signature(s: Runs, at: Ints) -> npt.NDArray[np.uint64]:

@@ -7,38 +7,68 @@ by one; what the other side had sent until then, ``Runs.since`` finds.
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U64, Columns, Segments, mix
+from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U32, U64, Columns, Segments, mix
 from netdiag.capture.packets import Bools, Ints
 
 #: Bits of a hash that the sort leaves out at first.
 _LEFT_OUT = np.uint64(32)
 
-_COLUMNS = ("seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index")
+_COLUMNS = frozenset({"seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index"})
+
+#: Segments by their flags: which to look at, and what these are.
+_FLAGS = {
+    "syns": (SYN | ACK, SYN),
+    "syn_acks": (SYN | ACK, SYN | ACK),
+    "acks": (ACK, ACK),
+    "fins": (FIN, FIN),
+    "resets": (RST, RST),
+}
+_FIRST = {"first_syn": "syns", "first_syn_ack": "syn_acks", "first_ack": "acks"}
 
 
 class Runs:
-    """Columns of segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
+    """Segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
 
-    ``index``: the packet in the batch. ``run``: of each segment. ``held``: the runs that are not empty; ``starts`` and
-    ``lasts``: their first and last segments. ``filed``: the segments of each connection in file order, one connection
-    after the other. ``before``: how many segments the other side had sent before each.
+    ``order``: where each stands in ``columns.segments``; columns of that name are in this order here. ``run``: of each.
+    ``held``: the runs that are not empty; ``starts`` and ``lasts``: their first and last segments. ``filed``: the
+    segments of each connection in file order, one connection after the other. ``before``: how many segments the other
+    side had sent before each.
 
     Where segments with some flags are, ascending: ``syns`` and ``syn_acks`` (SYN without and with ACK), ``acks``,
     ``fins``, ``resets``; ``first_syn``, ``first_syn_ack``, ``first_ack``: the first of them in each run, -1 for none.
+
+    Columns and flags are looked up when they are first asked for: by the thread that tracks connections, which has
+    less to do than the one that sorts.
     """
 
-    def __init__(self, arranged: _Arranged, columns: dict[str, Any]) -> None:
+    seq: U32
+    ack: U32
+    window: npt.NDArray[np.uint16]
+    flags: npt.NDArray[np.uint8]
+    length: Ints
+    ttl: npt.NDArray[np.uint8]
+    ip_id: npt.NDArray[np.uint16]
+    #: The packet in the batch, and its time.
+    index: Ints
+    time: Ints
+    syns: Ints
+    syn_acks: Ints
+    acks: Ints
+    fins: Ints
+    resets: Ints
+    first_syn: Ints
+    first_syn_ack: Ints
+    first_ack: Ints
+
+    def __init__(self, arranged: _Arranged, columns: Columns, order: Ints) -> None:
         self.bounds, self.filed, self.before = arranged.bounds, arranged.filed, arranged.before
+        self.order = order
         self._columns = columns
-        self.seq, self.ack, self.window = columns["seq"], columns["ack"], columns["window"]
-        self.flags, self.length, self.ttl = columns["flags"], columns["length"], columns["ttl"]
-        self.ip_id, self.index, self.time = columns["ip_id"], columns["index"], columns["time"]
         sizes = np.diff(self.bounds)
         self.run: Ints = np.repeat(np.arange(len(sizes)), sizes)
         self.held: Ints = np.flatnonzero(sizes)
@@ -46,46 +76,23 @@ class Runs:
         self.starts: Ints = self.bounds[self.held]
         self.lasts: Ints = self.starts + self.sizes - 1
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _COLUMNS:
+            found = getattr(self._columns.segments, name).take(self.order)
+        elif name == "time":
+            found = self._columns.batch.time_ns.take(self.index)
+        elif name in _FLAGS:
+            mask, flags = _FLAGS[name]
+            found = np.flatnonzero((self.flags & mask) == flags)
+        elif name in _FIRST:
+            found = self.first(getattr(self, _FIRST[name]))
+        else:
+            raise AttributeError(name)
+        setattr(self, name, found)
+        return found
+
     def __len__(self) -> int:
         return len(self.run)
-
-    # Worked out when first asked for: by the thread that tracks, which has less to do than the one that sorts.
-
-    @cached_property
-    def syns(self) -> Ints:  # noqa: D102 - see above
-        return self._with(SYN | ACK, SYN)
-
-    @cached_property
-    def syn_acks(self) -> Ints:  # noqa: D102
-        return self._with(SYN | ACK, SYN | ACK)
-
-    @cached_property
-    def acks(self) -> Ints:  # noqa: D102
-        return self._with(ACK, ACK)
-
-    @cached_property
-    def fins(self) -> Ints:  # noqa: D102
-        return self._with(FIN, FIN)
-
-    @cached_property
-    def resets(self) -> Ints:  # noqa: D102
-        return self._with(RST, RST)
-
-    @cached_property
-    def first_syn(self) -> Ints:  # noqa: D102
-        return self.first(self.syns)
-
-    @cached_property
-    def first_syn_ack(self) -> Ints:  # noqa: D102
-        return self.first(self.syn_acks)
-
-    @cached_property
-    def first_ack(self) -> Ints:  # noqa: D102
-        return self.first(self.acks)
-
-    def _with(self, mask: int, flags: int) -> Ints:
-        found: Ints = np.flatnonzero((self.flags & mask) == flags)
-        return found
 
     def since(self, at: Ints) -> Ints:
         """Where in the other side's run the segments begin that come after each of ``at``."""
@@ -127,7 +134,7 @@ class Runs:
         kept = np.concatenate(([0], np.cumsum(mask)))
         filed = self.filed[mask[self.filed]]
         arranged = _arrange(kept[self.bounds[0::2]], (self.run[filed] & 1).astype(np.uint8))
-        return Runs(arranged, {name: column[mask] for name, column in self._columns.items()})
+        return Runs(arranged, self._columns, self.order[mask])
 
 
 class Sorted:
@@ -155,9 +162,7 @@ class Sorted:
         arranged = _arrange(edges, s.side.take(filed))
         order = self.order = np.empty(self.n, np.int64)
         order[arranged.filed] = filed
-        taken: dict[str, Any] = {name: getattr(s, name).take(order) for name in _COLUMNS}
-        taken["time"] = columns.batch.time_ns.take(taken["index"])
-        self.all = Runs(arranged, taken)
+        self.all = Runs(arranged, columns, order)
         self.odd = s.odd.take(order) if s.odd.any() else None
         self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
         self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)

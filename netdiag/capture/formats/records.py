@@ -30,7 +30,7 @@ _FIRST = 64
 _FEW = 1_024
 #: Records of a lane, as far as can be told, and steps between two looks at which lanes have arrived. Each lane costs a
 #: guess; of fewer lanes, numpy's calls are so short that two threads hand the interpreter to each other all the time.
-_LANE, _STEPS = 20, 32
+_LANE, _STEPS = 40, 64
 #: Fewer lanes than this are finished one by one.
 _FEW_LANES = 24
 

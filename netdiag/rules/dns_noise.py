@@ -11,10 +11,8 @@ from collections.abc import Collection
 
 #: Hosts that Windows and browsers look for everywhere (WPAD, RFC 5214 ISATAP, MS-ADTS locator records), service
 #: discovery (RFC 6763), reverse lookups, and top-level domains that no DNS server has (RFC 6762, RFC 8375, RFC 7686).
-_DISCOVERY = re.compile(
-    r"(?:wpad|isatap|dns-sd|lb|b|db|_[^.]+)(?:\..*)?|.*\._(?:tcp|udp|msdcs)(?:\..*)?", re.IGNORECASE
-)
-_OUTSIDE = re.compile(r".*\.(?:arpa|local|home|lan|internal|localdomain|onion)|[a-z]{7,15}", re.IGNORECASE)
+_DISCOVERY = r"(?:wpad|isatap|dns-sd|lb|b|db|_[^.]+)(?:\..*)?|.*\._(?:tcp|udp|msdcs)(?:\..*)?"
+_OUTSIDE = r".*\.(?:arpa|local|home|lan|internal|localdomain|onion)|[a-z]{7,15}"
 
 
 def usual_in_vain(name: str, others: Collection[str]) -> bool:
@@ -22,6 +20,6 @@ def usual_in_vain(name: str, others: Collection[str]) -> bool:
 
     One of these may be what was meant: a search list makes "www.example.com.corp.example" of it (RFC 1535).
     """
-    if _DISCOVERY.fullmatch(name) or _OUTSIDE.fullmatch(name):
+    if any(re.fullmatch(pattern, name, re.IGNORECASE) for pattern in (_DISCOVERY, _OUTSIDE)):
         return True
     return any(name.startswith(f"{other}.") for other in others if "." in other)

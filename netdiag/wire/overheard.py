@@ -15,10 +15,11 @@ import msgspec
 from netdiag.wire.http import MAX_HEAD, MAX_LINE, NotHttpError, printable
 from netdiag.wire.socks import NotSocksError
 
-_REQUEST_LINE = re.compile(rb"([A-Z][A-Z-]{1,31}) +(\S{1,8000}) +HTTP/1\.[01]")
-_AUTHORIZATION = re.compile(rb"^proxy-authorization[ \t]*:[ \t]*([^\s]+)(?:[ \t]+([^\r\n]*))?", re.I | re.M)
-_HOST = re.compile(rb"^host[ \t]*:[ \t]*([^\s]+)", re.I | re.M)
-_LENGTH = re.compile(rb"^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.I | re.M)
+# Patterns, which re compiles when they are first needed, and keeps.
+_REQUEST_LINE = rb"([A-Z][A-Z-]{1,31}) +(\S{1,8000}) +HTTP/1\.[01]"
+_AUTHORIZATION = rb"(?im)^proxy-authorization[ \t]*:[ \t]*([^\s]+)(?:[ \t]+([^\r\n]*))?"
+_HOST = rb"(?im)^host[ \t]*:[ \t]*([^\s]+)"
+_LENGTH = rb"(?im)^content-length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$"
 
 #: Methods that begin a request (RFC 9110 §9, RFC 5789, and WebDAV's most usual).
 METHODS = (b"GET ", b"POST ", b"PUT ", b"HEAD ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"TRACE ", b"PROPFIND ", b"MERGE ")
@@ -33,8 +34,8 @@ MAX_SCHEMES = 20
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105 - RFC 9110 §5.6.2's token, no password
 #: What stands between commas. A quote that nobody closes runs to the end: to look for its end again from each later
 #: quote would take quadratic time.
-_PART = re.compile(r'(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|[^,"])+', re.DOTALL)
-_SCHEME = re.compile(rf"\s*({_TOKEN})(?:\s+[^=\s].*|\s*)", re.DOTALL)
+_PART = r'(?s)(?:"(?:[^"\\]|\\.?)*(?:"|\Z)|[^,"])+'
+_SCHEME = rf"(?s)\s*({_TOKEN})(?:\s+[^=\s].*|\s*)"
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ def parse_request(data: bytes) -> tuple[Request, int] | None:
         if len(data) >= MAX_LINE:
             raise NotHttpError(f"the request line is longer than {MAX_LINE} bytes")
         return None
-    match = _REQUEST_LINE.fullmatch(data[:line_end].rstrip(b"\r"))
+    match = re.fullmatch(_REQUEST_LINE, data[:line_end].rstrip(b"\r"))
     if match is None:
         raise NotHttpError(f"not an HTTP request line: {printable(data[:line_end])}")
     ends = [at + len(mark) for mark in (b"\n\r\n", b"\n\n") if (at := data.find(mark, line_end, MAX_HEAD)) >= 0]
@@ -70,7 +71,7 @@ def parse_request(data: bytes) -> tuple[Request, int] | None:
         return None
     end = min(ends)
     head = data[line_end + 1 : end]
-    authorization, host, length = _AUTHORIZATION.search(head), _HOST.search(head), _LENGTH.search(head)
+    authorization, host, length = (re.search(pattern, head) for pattern in (_AUTHORIZATION, _HOST, _LENGTH))
     scheme = _text(authorization[1]) if authorization else ""
     return Request(
         method=_text(match[1]),
@@ -102,8 +103,8 @@ def challenge_schemes(values: Iterable[str]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for value in values:
-        for part in _PART.findall(value):
-            match = _SCHEME.fullmatch(part)
+        for part in re.findall(_PART, value):
+            match = re.fullmatch(_SCHEME, part)
             if match and len(found) < MAX_SCHEMES:
                 found[_SPELLING.get(match[1].lower(), match[1])] = None
     return tuple(found)

@@ -73,7 +73,7 @@ _KINDS: tuple[Callable[[Rows], Any], ...] = (
     lambda rows: both(rows, "retransmissions") > 2,
     lambda rows: rows["number"] >= 0,
 )
-_REOPENED = 1
+_RESET, _REOPENED = 0, 1
 
 
 class Keeper:
@@ -104,9 +104,10 @@ class Keeper:
                 self._room[kind] -= len(chosen)
                 self._give(rows, chosen, FIRST_PACKETS)
                 free = (rows["exhibit"] < 0) & rows["selected"]
-        chosen = _lowest(rows, np.flatnonzero(free & _waits(rows)), MAX_UNANSWERED - len(self._unanswered))
-        self._unanswered.update(range(len(self._kept), len(self._kept) + len(chosen)))
-        self._give(rows, chosen, FIRST_PACKETS)
+        if self._room[_RESET] or self._room[_REOPENED]:  # what nobody answers at first may be refused, or sent again
+            chosen = _lowest(rows, np.flatnonzero(free & _waits(rows)), MAX_UNANSWERED - len(self._unanswered))
+            self._unanswered.update(range(len(self._kept), len(self._kept) + len(chosen)))
+            self._give(rows, chosen, FIRST_PACKETS)
 
     def _answered(self, rows: Rows) -> None:
         """Decide about the connections that waited for an answer and show packets now."""

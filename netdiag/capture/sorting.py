@@ -156,8 +156,7 @@ class Sorted:
         ends = identity = mix(s.low, s.high)
         if epochs is not None:  # later incarnations are sorted as if they had ends of their own
             identity = np.where(epochs > 0, mix(ends, epochs.view(np.uint64)), ends)
-        filed = _order(identity, s)
-        identity = identity.take(filed)
+        filed, identity = _order(identity, s)
         edges = np.concatenate(([0], np.flatnonzero(identity[1:] != identity[:-1]) + 1, [self.n]))
         arranged = _arrange(edges, s.side.take(filed))
         order = self.order = np.empty(self.n, np.int64)
@@ -171,8 +170,8 @@ class Sorted:
         self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
 
 
-def _order(identity: U64, s: Segments) -> Ints:
-    """By connection and packet.
+def _order(identity: U64, s: Segments) -> tuple[Ints, U64]:
+    """By connection and packet, and ``identity`` so ordered.
 
     Two numbers of 16 bits hold half of the hash. numpy sorts such numbers by counting, in less than half the time that
     longer ones take, and leaves equals in their order: that of the packets.
@@ -183,7 +182,10 @@ def _order(identity: U64, s: Segments) -> Ints:
     # Connections that differ only in the bits left out are mixed now, and what was peeled comes behind what is plain.
     mixed = (ordered[1:] != ordered[:-1]) | (index[1:] < index[:-1])
     mixed &= keys[1:] == keys[:-1]
-    return np.lexsort((s.index, identity)) if mixed.any() else order
+    if mixed.any():
+        order = np.lexsort((s.index, identity))
+        ordered = identity.take(order)
+    return order, ordered
 
 
 class _Arranged(NamedTuple):

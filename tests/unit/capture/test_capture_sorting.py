@@ -21,8 +21,9 @@ def test_segments_of_a_connection_stand_together_in_the_order_of_packets(segment
     s.index[:] = index
     identity = np.array(segments, np.uint64)
 
-    order = _order(identity, s).tolist()
+    order, ordered_identity = (column.tolist() for column in _order(identity, s))
 
+    assert ordered_identity == [segments[at] for at in order]
     assert sorted(order) == list(range(len(segments)))
     ordered = [(int(identity[at]), int(s.index[at])) for at in order]
     groups = list(dict.fromkeys(connection for connection, _ in ordered))

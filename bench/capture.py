@@ -48,11 +48,11 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Peer:
-    """A tool that reads a capture, the file its last argument; rounds and limit for the small and the large capture."""
+    """A tool that reads a capture, the file its last argument. Rounds and limit (None: only tell) for two captures."""
 
     command: tuple[str, ...]
-    small: tuple[int, float]
-    large: tuple[int, float]
+    small: tuple[int, float | None]
+    large: tuple[int, float | None]
 
     @property
     def tool(self) -> str:
@@ -62,8 +62,9 @@ class Peer:
 CAPINFOS = Peer(("capinfos",), (9, 1.5), (5, 1.5))
 PEERS = (
     CAPINFOS,
-    # -n: without it, every address is looked up. -q: the least that it can do.
-    Peer(("tcptrace", "-n", "-q"), (7, 1 / 2), (1, 1 / 4)),
+    # -n: without it, every address is looked up. It lists all connections; -q, the least that it can do, lists none.
+    Peer(("tcptrace", "-n"), (9, 1 / 2), (3, 1 / 4)),
+    Peer(("tcptrace", "-n", "-q"), (9, None), (1, None)),
     Peer(("tshark", "-q", "-z", "conv,tcp", "-r"), (3, 1 / 10), (1, 1 / 20)),
 )
 
@@ -161,7 +162,7 @@ def _stream(folder: Path, packets: int) -> Iterator[Row | str]:
     yield f"{what} took {run.seconds:.0f} s, with their making."
 
 
-def _against(peer: Peer, what: str, path: Path, rounds: int, limit: float) -> Iterator[Row | str]:
+def _against(peer: Peer, what: str, path: Path, rounds: int, limit: float | None) -> Iterator[Row | str]:
     """Netdiag and the peer in turns. A peer that fails does not end the bench: one may need 6 GiB."""
     ours: list[float] = []
     theirs: list[float] = []

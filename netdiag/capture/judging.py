@@ -90,7 +90,7 @@ class _Judging:
             self.known[at] = self.bent.known
             self.on_time[at] = self.bent.ahead == 0
             raised[at] = self.bent.raised
-        self.raises, self.raised = np.flatnonzero(raised), np.cumsum(raised)
+        self.raises, self.raised = np.flatnonzero(raised), np.cumsum(raised, dtype=np.int32)
         self.same_answer = self._same_answer()
 
     def _same_answer(self) -> Bools:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,55 @@ if TYPE_CHECKING:
 _OF_RULES = "rule "
 
 
+class _Judged:
+    """Observations with what the rules find in them, and the bugs that this showed."""
+
+    def __init__(
+        self,
+        target: Target,
+        observations: tuple[AnyObservation, ...],
+        find: Callable[[Seen, Callable[[str, Exception], None]], tuple[Finding, ...]],
+        *,
+        route: Route = "direct",
+        internal_errors: Sequence[str] = (),
+    ) -> None:
+        from netdiag.rules import Seen
+
+        self.seen = Seen(target, route, observations)
+        self.errors = list(internal_errors)
+        self._observations = observations
+        self.findings = find(self.seen, self._broken)
+
+    def _broken(self, identifier: str, error: Exception) -> None:
+        self.errors.append(f"{_OF_RULES}{identifier}: {describe(error)}")
+
+    def report(
+        self,
+        verdict: Verdict,
+        *,
+        command: str,
+        started: float,
+        took_s: float = 0.0,
+        not_run: tuple[NotRun, ...] = (),
+        machine: MachineInfo | None = None,
+    ) -> Report:
+        """The report with that verdict."""
+        return Report(
+            tool=Tool(version=__version__),
+            command=command,
+            target=self.seen.target,
+            route=self.seen.route,
+            started=started,
+            took_s=took_s,
+            verdict=verdict,
+            findings=self.findings,
+            observations=self._observations,
+            not_run=not_run,
+            internal_errors=tuple(self.errors),
+            machine=machine,
+        )
+
+
 def judge(
     target: Target,
     *,
@@ -54,26 +103,11 @@ def judge(
     machine: MachineInfo | None = None,
 ) -> Report:
     """The report over what was seen. ``last_rung`` is the last that was to be climbed."""
-    from netdiag.rules import Seen, findings
+    from netdiag.rules import findings
 
-    seen = Seen(target, route, observations)
-    errors = list(internal_errors)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
-    verdict = _verdict(seen, found, not_run, errors, _healthy(seen, last_rung))
-    return Report(
-        tool=Tool(version=__version__),
-        command=command,
-        target=target,
-        route=route,
-        started=started,
-        took_s=took_s,
-        verdict=verdict,
-        findings=found,
-        observations=observations,
-        not_run=not_run,
-        internal_errors=tuple(errors),
-        machine=machine,
-    )
+    judged = _Judged(target, observations, findings, route=route, internal_errors=internal_errors)
+    verdict = _verdict(judged.seen, judged.findings, not_run, judged.errors, _healthy(judged.seen, last_rung))
+    return judged.report(verdict, command=command, started=started, took_s=took_s, not_run=not_run, machine=machine)
 
 
 def judge_capture(
@@ -85,23 +119,11 @@ def judge_capture(
     interrupted: bool = False,
 ) -> Report:
     """The report over what a capture shows; the first observation is the capture itself."""
-    from netdiag.rules import Seen, conclude_capture, findings
+    from netdiag.rules import conclude_capture, findings
 
-    errors = list(internal_errors)
-    seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
-    verdict = conclude_capture(seen, found, whole=not errors and not interrupted)
-    return Report(
-        tool=Tool(version=__version__),
-        command="pcap",
-        target=target,
-        started=started,
-        took_s=0.0,
-        verdict=verdict,
-        findings=found,
-        observations=observations,
-        internal_errors=tuple(errors),
-    )
+    judged = _Judged(target, observations, findings, internal_errors=internal_errors)
+    verdict = conclude_capture(judged.seen, judged.findings, whole=not judged.errors and not interrupted)
+    return judged.report(verdict, command="pcap", started=started)
 
 
 def judge_certificates(
@@ -116,25 +138,13 @@ def judge_certificates(
     machine: MachineInfo | None = None,
 ) -> Report:
     """The report over what certificate files hold. ``interrupted``: not all that they name was retrieved."""
-    from netdiag.rules import Seen, conclude_certificates
+    from netdiag.rules import conclude_certificates
     from netdiag.rules.files import findings
 
-    errors = list(internal_errors)
-    seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
-    return Report(
-        tool=Tool(version=__version__),
-        command="cert",
-        target=target,
-        started=started,
-        took_s=took_s,
-        verdict=conclude_certificates(seen, found, whole=not errors and not interrupted, not_run=not_run),
-        findings=found,
-        observations=observations,
-        not_run=not_run,
-        internal_errors=tuple(errors),
-        machine=machine,
-    )
+    judged = _Judged(target, observations, findings, internal_errors=internal_errors)
+    whole = not judged.errors and not interrupted
+    verdict = conclude_certificates(judged.seen, judged.findings, whole=whole, not_run=not_run)
+    return judged.report(verdict, command="cert", started=started, took_s=took_s, not_run=not_run, machine=machine)
 
 
 def judge_allowlist(
@@ -148,25 +158,13 @@ def judge_allowlist(
     machine: MachineInfo | None = None,
 ) -> Report:
     """The report over firewall rules and service tags. ``interrupted``: not every name was looked up."""
-    from netdiag.rules import Seen, conclude_allowlist
+    from netdiag.rules import conclude_allowlist
     from netdiag.rules.registry import findings, load
 
     load(("allowlist",))
-    errors = list(internal_errors)
-    seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
-    return Report(
-        tool=Tool(version=__version__),
-        command="allowlist",
-        target=target,
-        started=started,
-        took_s=took_s,
-        verdict=conclude_allowlist(seen, found, whole=not errors and not interrupted),
-        findings=found,
-        observations=observations,
-        internal_errors=tuple(errors),
-        machine=machine,
-    )
+    judged = _Judged(target, observations, findings, internal_errors=internal_errors)
+    verdict = conclude_allowlist(judged.seen, judged.findings, whole=not judged.errors and not interrupted)
+    return judged.report(verdict, command="allowlist", started=started, took_s=took_s, machine=machine)
 
 
 def judge_log(
@@ -179,23 +177,12 @@ def judge_log(
     interrupted: bool = False,
 ) -> Report:
     """The report over what logs say; the first observation is of all that was read."""
-    from netdiag.rules import Seen, conclude_log
+    from netdiag.rules import conclude_log
     from netdiag.rules.log_files import findings
 
-    errors = list(internal_errors)
-    seen = Seen(target, "direct", observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
-    return Report(
-        tool=Tool(version=__version__),
-        command="log",
-        target=target,
-        started=started,
-        took_s=took_s,
-        verdict=conclude_log(seen, found, whole=not errors and not interrupted),
-        findings=found,
-        observations=observations,
-        internal_errors=tuple(errors),
-    )
+    judged = _Judged(target, observations, findings, internal_errors=internal_errors)
+    verdict = conclude_log(judged.seen, judged.findings, whole=not judged.errors and not interrupted)
+    return judged.report(verdict, command="log", started=started, took_s=took_s)
 
 
 def rejudge(report: Report) -> Report:
@@ -203,19 +190,12 @@ def rejudge(report: Report) -> Report:
 
     Bugs of the rules that judged it before are forgotten; those that today's have are in ``internal_errors``.
     """
-    from netdiag.rules import (
-        Seen,
-        conclude_allowlist,
-        conclude_capture,
-        conclude_certificates,
-        conclude_log,
-        findings,
-    )
+    from netdiag.rules import conclude_allowlist, conclude_capture, conclude_certificates, conclude_log, findings
 
-    errors = [error for error in report.internal_errors if not error.startswith(_OF_RULES)]
-    judged_to_the_end = len(errors) == len(report.internal_errors)
-    seen = Seen(report.target, report.route, report.observations)
-    found = findings(seen, lambda identifier, error: errors.append(f"{_OF_RULES}{identifier}: {describe(error)}"))
+    before = [error for error in report.internal_errors if not error.startswith(_OF_RULES)]
+    judged_to_the_end = len(before) == len(report.internal_errors)
+    judged = _Judged(report.target, report.observations, findings, route=report.route, internal_errors=before)
+    seen, found, errors = judged.seen, judged.findings, judged.errors
     if report.command == "cert":
         verdict = conclude_certificates(seen, found, whole=not errors, not_run=report.not_run)
     elif report.command == "allowlist":

@@ -1,12 +1,13 @@
 """Observations -> findings. Pure: no I/O, no clock.
 
-catalogue.py  every rule, in the ladder's order
-files.py      those that certificate files are judged by
-log_files.py  those that logs are judged by
-topics.py     what ``explain`` knows beside findings; the guide's headings
-registry.py   ``@rule``, and how rules are asked
-verdict.py    findings -> the verdict
-others        the rules themselves, by stem
+catalogue.py      every rule, in the ladder's order
+capture_files.py  those that captures are judged by
+files.py          those that certificate files are judged by
+log_files.py      those that logs are judged by
+topics.py         what ``explain`` knows beside findings; the guide's headings
+registry.py       ``@rule``, and how rules are asked
+verdict.py        findings -> the verdict
+others            the rules themselves, by stem
 """
 
 from __future__ import annotations

@@ -61,15 +61,19 @@ _MAX_DEPTH = 16
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry of the catalogue. ``explanation``, the rule's docstring: what it means, why it matters, what to do."""
+    """One entry of the catalogue."""
 
     id: str
     title: str
     severity: Severity
     folds: tuple[str, ...]
     reference: str
-    explanation: str
     check: Check
+
+    @property
+    def explanation(self) -> str:
+        """The rule's docstring: what it means, why it matters, what to do."""
+        return inspect.getdoc(self.check) or ""
 
 
 CATALOGUE: dict[str, Rule] = {}
@@ -90,12 +94,11 @@ def rule(
     """
 
     def register(check: Check) -> Check:
-        explanation = inspect.getdoc(check)
         if not _ID.fullmatch(id):
             raise ValueError(f"rule id {id!r} is not of the form stem.kebab-slug")
         if id in CATALOGUE or id in RENAMED:
             raise ValueError(f"rule id {id!r} is already taken")
-        if not explanation:
+        if not check.__doc__:
             raise ValueError(f"rule {id!r} has no docstring, which is its explanation")
         CATALOGUE[id] = Rule(
             id=id,
@@ -103,7 +106,6 @@ def rule(
             severity=severity,
             folds=folds,
             reference=reference,
-            explanation=explanation,
             check=check,
         )
         return check

@@ -187,7 +187,7 @@ def _asked_for(observation: AnyObservation, options: CaptureOptions) -> bool:
 
 def _preload() -> None:
     """Import, while the packets are being read, what will be needed then."""
-    for module in ("netdiag.capture.observe", "netdiag.capture.resets", "netdiag.rules.catalogue"):
+    for module in ("netdiag.capture.observe", "netdiag.capture.resets", "netdiag.rules.capture_files"):
         import_module(module)
 
 

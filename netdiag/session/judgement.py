@@ -119,7 +119,8 @@ def judge_capture(
     interrupted: bool = False,
 ) -> Report:
     """The report over what a capture shows; the first observation is the capture itself."""
-    from netdiag.rules import conclude_capture, findings
+    from netdiag.rules import conclude_capture
+    from netdiag.rules.capture_files import findings
 
     judged = _Judged(target, observations, findings, internal_errors=internal_errors)
     verdict = conclude_capture(judged.seen, judged.findings, whole=not judged.errors and not interrupted)

@@ -91,16 +91,17 @@ def add_parser(subparsers: argparse._SubParsersAction[Parser]) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read, report, and return the exit status."""
-    from netdiag import flow_format
-    from netdiag.session.files import WholeFile
-
     format_ = choose_format(args.format, args.output)
-    form = flow_format(args.flows) if args.flows else None
+    form = flows = None
+    if args.flows:
+        from netdiag import flow_format
+        from netdiag.session.files import WholeFile
+
+        form, flows = flow_format(args.flows), WholeFile(args.flows)
     options = _options(args, format_)
     files = [*args.targets, *([args.other] if args.other else [])]
     if files.count("-") > 1:
         raise UsageError("stdin (-) can be read only once")
-    flows = WholeFile(args.flows) if args.flows else None
     with Output(args.output, format_) as output, flows or contextlib.nullcontext() as rows:
         layout = msgspec.structs.replace(
             layout_for(output, args), top=args.top, resets=args.resets, conversations=tuple(args.conversation)

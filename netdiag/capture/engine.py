@@ -15,7 +15,6 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from netdiag.capture.ahead import Ahead
 from netdiag.capture.columns import Columns
 from netdiag.capture.decoding import Decoder
 from netdiag.capture.exhibits import Capture
@@ -30,6 +29,7 @@ from netdiag.capture.services import MAX_NAMES, Services
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows, Table, both, pick
 from netdiag.capture.tracker import Tracker
+from netdiag.capture.turns import in_turns
 from netdiag.model import CaptureObservation, Connection, ConversationRow, ServiceObservation
 
 #: How many comments and other words of the file a report repeats.
@@ -203,17 +203,15 @@ class _Totals(msgspec.Struct):
 def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     """Read a capture to its end."""
     options = options or CaptureOptions()
-    _keep_memory()
     selection = Selection(options)
     keeper, totals = Keeper(options), _Totals()
     tracker = Tracker(options.live_connections, selection.rows if selection.of_connections else None, keeper.choose)
-    ahead = Ahead(_sorted(reader, selection))
-    try:
-        for batch in ahead:
-            totals.add(batch.columns)
-            keeper.add(batch.columns, tracker.track(batch))
-    finally:
-        ahead.close()
+
+    def count(batch: Sorted) -> None:
+        totals.add(batch.columns)
+        keeper.add(batch.columns, tracker.track(batch))
+
+    in_turns(_sorted(reader, selection), count, before=_keep_memory)
     keeper.finish(reader.info, tracker)
     services = Services()
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
@@ -255,7 +253,6 @@ def _keep_memory() -> None:
 
 def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:
     """The packets asked for, decoded and sorted by connection: all that needs no knowledge of earlier packets."""
-    _keep_memory()
     decoder = Decoder(reader.info.interfaces)
     for batch in reader:
         for part in selection.in_time(batch):

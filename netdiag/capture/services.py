@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from netdiag.capture.grouping import grouped
 from netdiag.capture.packets import Ints
-from netdiag.capture.rows import of
+from netdiag.capture.rows import OPENINGS, of
 from netdiag.capture.table import NEVER, U64, Rows, Scalar, both
 from netdiag.model import ServiceObservation
 
@@ -142,7 +142,7 @@ def _summed(
     server = 1 - client
     sent = of(rows, "rst_bytes", server)
     reset = (closing == 2) & (opening != 3)
-    flags = (*(opening == n for n in range(5)), reset & (sent == 0), reset & (sent > 0))
+    flags = (reset & (sent == 0), reset & (sent > 0))
     amounts = (
         both(rows, "packets"),
         of(rows, "bytes", client),
@@ -152,10 +152,12 @@ def _summed(
         of(rows, "zero_windows", server),
     )
     sums = np.empty((len(_SUMS), count))
-    sums[0] = np.bincount(inverse, minlength=count)
-    for column, flag in zip(sums[1:], flags, strict=False):
-        column[:] = np.bincount(inverse[flag], minlength=count)
-    for column, amount in zip(sums[1 + len(flags) :], amounts, strict=True):
+    kinds = len(OPENINGS)
+    by_opening = np.bincount(inverse * kinds + opening, minlength=count * kinds).reshape(count, kinds)
+    sums[0], sums[1 : 1 + kinds] = by_opening.sum(axis=1), by_opening.T
+    for column, flag in zip(sums[1 + kinds :], flags, strict=False):
+        column[:] = np.bincount(inverse[np.flatnonzero(flag)], minlength=count)
+    for column, amount in zip(sums[1 + kinds + len(flags) :], amounts, strict=True):
         column[:] = np.bincount(inverse, amount, count)
     return sums
 

@@ -111,6 +111,11 @@ def pick(rows: Rows, which: npt.NDArray[np.generic]) -> Rows:
     return picked
 
 
+def _copy(rows: Rows, which: Ints, to: Rows) -> None:
+    """Copy some rows to a place of their own."""
+    np.take(rows.view(_RAW), which, out=to.view(_RAW), mode="clip")  # the other mode makes one more copy
+
+
 def repeat(row: Rows, count: int) -> Rows:
     """``count`` times the one row."""
     rows = np.empty(count, ROW)
@@ -217,7 +222,8 @@ class Table:
         away = np.flatnonzero(places < -1)
         if len(away):
             names, first, same = np.unique(places[away], return_index=True, return_inverse=True)
-            places[away] = self._place(self._bring_back(names), hashes[away[first]])[same]
+            rows = self._bring_back(names)
+            places[away] = self._place(rows, np.arange(len(rows)), hashes[away[first]])[same]
         return places
 
     def take(self, places: Ints) -> Rows:
@@ -228,27 +234,30 @@ class Table:
         """Write copies back."""
         store(self._rows, places, rows)
 
-    def add(self, rows: Rows, hashes: U64) -> Ints:
-        """New rows; where they are. Of rows with equal hashes, the last is found from now on."""
-        self.created += len(rows)
-        return self._place(rows, hashes)
+    def add(self, rows: Rows, which: Ints, hashes: U64) -> None:
+        """Copies of some rows, as new ones. Of rows with equal hashes, the last is found from now on."""
+        self.created += len(which)
+        self._place(rows, which, hashes)
 
     def room(self) -> None:
         """See to it that a batch's new rows can be added: rows may move to disk now, and places change."""
         if self._used - len(self._free) >= self._limit:
             self._spill()
 
-    def _place(self, rows: Rows, hashes: U64) -> Ints:
-        places = self._free[: len(rows)]
+    def _place(self, rows: Rows, which: Ints, hashes: U64) -> Ints:
+        places = self._free[: len(which)]
         self._free = self._free[len(places) :]
-        more = len(rows) - len(places)
+        more = len(which) - len(places)
         if more:
             while self._used + more > len(self._rows):
                 self._rows = _longer(self._rows)
                 self._hashes = _longer(self._hashes)
             places = np.concatenate((places, np.arange(self._used, self._used + more)))
             self._used += more
-        self.put(places, rows)
+        if more == len(which):  # one after the other: each is copied once
+            _copy(rows, which, self._rows[places[0] : places[0] + more])
+        else:
+            self.put(places, pick(rows, which))
         self._hashes[places] = hashes
         self._index.put(hashes, places)
         return places
@@ -363,7 +372,7 @@ class _Disk:
         if len(self._copies) < len(which):
             self._copies = np.empty(len(which), ROW)
         copies = self._copies[: len(which)]
-        np.take(rows.view(_RAW), which, out=copies.view(_RAW), mode="clip")  # the other mode makes a copy of its own
+        _copy(rows, which, copies)
         self._written = self._writer.submit(self._file.write, copies.data)
 
     def file(self) -> IO[bytes]:

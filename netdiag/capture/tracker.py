@@ -89,7 +89,7 @@ class Tracker:
         known = places >= 0
         table.put(places[known], pick(rows, known))
         if len(new):
-            table.add(pick(rows, new), batch.hashes[new])
+            table.add(rows, new, batch.hashes[new])
         return Tracked(batch, rows, marks)
 
     def _rows(self, hashes: U64) -> tuple[Ints, Rows]:

@@ -1,7 +1,6 @@
 """Two threads that take turns: every item once, in order, one at a time, whatever either of them takes or raises."""
 
 import threading
-import time
 
 import pytest
 
@@ -13,29 +12,24 @@ class Stop(BaseException):
 
 
 def test_items_are_used_in_order_one_at_a_time():
-    used, busy, makers = [], threading.Lock(), set()
+    used, busy, before = [], threading.Lock(), []
 
     def source():
-        for number in range(40):
-            makers.add(threading.get_ident())
-            time.sleep(0.001 * (number % 3))
-            yield number, threading.get_ident()
+        yield from ((number, threading.get_ident()) for number in range(400))
 
     def use(item):
         number, maker = item
         assert maker == threading.get_ident()
-        with_none = busy.acquire(blocking=False)
-        assert with_none
-        time.sleep(0.001 * (number % 2))
+        assert maker in before
+        alone = busy.acquire(blocking=False)
+        assert alone
         used.append(number)
         busy.release()
 
-    before = []
     in_turns(source(), use, before=lambda: before.append(threading.get_ident()))
 
-    assert used == list(range(40))
-    assert len(makers) == 2
-    assert makers == set(before)
+    assert used == list(range(400))
+    assert len(set(before)) == 2
 
 
 def test_one_is_made_while_the_other_is_used():
@@ -77,17 +71,19 @@ def test_an_error_of_the_source_comes_after_the_items_before_it(error, place):
 @pytest.mark.parametrize("error", [ValueError("bad"), Stop()])
 @pytest.mark.parametrize("place", [0, 1, 5])
 def test_an_error_of_a_use_ends_it(error, place):
-    made, used = [], []
+    made, used, following = [], [], threading.Event()
 
     def source():
         for number in range(1_000):
             made.append(number)
+            if number > place:
+                following.set()
             yield number
 
     def use(number):
         used.append(number)
         if number == place:
-            time.sleep(0.01)
+            assert following.wait(10)  # which is not used any more
             raise error
 
     with pytest.raises(type(error)):

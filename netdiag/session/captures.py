@@ -106,8 +106,8 @@ def analyze_capture(
     started, clock = time.time(), time.perf_counter()
 
     def read(chosen: CaptureOptions) -> Analysis:
-        reader = Series(files, progress=progress, cancel=cancel)
         threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
+        reader = Series(files, progress=progress, cancel=cancel)
         try:
             return analyze(reader, chosen)
         finally:

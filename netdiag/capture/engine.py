@@ -243,12 +243,10 @@ def _keep_memory() -> None:
     """Let the C library keep what one batch has freed for the next one, which asks for as much.
 
     glibc gives large blocks back at once, and the kernel clears every page again when it hands them out. It stops that
-    for blocks no larger than one that it has seen come and go, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). So the
-    second block comes from the heap of this thread, which keeps it; numpy asks for huge pages there (madvise(2)), and
-    the kernel need not be asked for each 4 KiB. Elsewhere this does nothing: the blocks are not even touched.
+    for blocks no larger than one that it has seen come and go, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Elsewhere
+    this does nothing: the block is not even touched.
     """
-    for size in ((32 << 20) - (64 << 10), 31 << 20):
-        np.empty(size, np.uint8)
+    np.empty((32 << 20) - (64 << 10), np.uint8)
 
 
 def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:

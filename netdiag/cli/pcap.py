@@ -119,6 +119,8 @@ def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[Capture
     """Read with a progress bar; whether Ctrl-C ended it early."""
     # numpy's linear algebra, which is not used, would start a thread on each processor that spins for a while.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Where memory has been in use before, the kernel takes longer to make huge pages than they save (madvise(2)).
+    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     # Three threads share the interpreter: whoever has packets must not wait 5 ms each time for one that imports.
     sys.setswitchinterval(0.0005)
     from netdiag import analyze_capture

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 from netdiag.capture import columns, engine
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import Batch, FileInfo, Interface, batch_of
-from netdiag.model import Connection
+from netdiag.model import Connection, UsageError
 from tests import slow_engine
 from tests.frames import ACK, FIN, PSH, RST, SYN, Frame, Segment, Way, ethernet, fragments, ip, mss, plain, tcp
 from tests.traffic import captures, seeded
@@ -95,6 +99,19 @@ def test_many_connections_spilled() -> None:
     frames = [(number, *frame[1:]) for number, frame in enumerate((f for part in parts for f in part), 1)]
     assert len(slow_rows(frames)) > 200
     assert not differences(frames, fast(frames, 200, 10))
+
+
+def test_a_temporary_folder_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def write(self, _data: object) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_options: Full())
+    monkeypatch.setattr(tempfile, "tempdir", "/folder")
+    frames = [(number, *frame[1:]) for number, frame in enumerate((f for n in range(9) for f in seeded(n, 40)), 1)]
+    with pytest.raises(UsageError) as told:
+        fast(frames, 20, 2)
+    assert str(told.value) == f"/folder: no room for the connections of this capture: {os.strerror(errno.ENOSPC)}"
 
 
 @pytest.mark.parametrize("live", [160_000, 4])

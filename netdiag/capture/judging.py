@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, SYN
+from netdiag.capture.columns import ACK, FIN, RST, SYN, U32
 from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Runs
 from netdiag.capture.table import Rows
@@ -40,7 +40,6 @@ _KNOWN = -(1 << 32)
 #: Numbers further apart than this have no order that holds for all of a run (RFC 1982 §3.2).
 _FAR = 1 << 30
 
-U32 = npt.NDArray[np.uint32]
 Marks = npt.NDArray[np.uint8]
 
 

@@ -168,7 +168,7 @@ class Keeper:
 
     def _packets(self, tracked: Tracked, wanted: Ints) -> list[Packet]:
         s, batch = tracked.batch.columns.segments, tracked.batch.columns.batch
-        at = tracked.batch.order[wanted]
+        at = tracked.batch.all.order[wanted]
         data = batch.data
         header = s.tcp[at] + 20
         ends = np.minimum(header + np.maximum(s.header[at].astype(np.int64) - 20, 0), s.end[at])

@@ -138,7 +138,7 @@ class Runs:
 
 
 class Sorted:
-    """One batch, sorted. ``hashes``: of each connection; ``order``: where each segment stands in ``columns.segments``.
+    """One batch, sorted. ``hashes``: of each connection.
 
     ``all``: the segments, with the flags as they came. ``whole``: those whose header is none that calls itself too
     short (``STUMP``). ``odd``: as in ``Segments``, None when nothing is. ``first``: each connection's first segment.
@@ -159,7 +159,7 @@ class Sorted:
         filed, identity = _order(identity, s)
         edges = np.concatenate(([0], np.flatnonzero(identity[1:] != identity[:-1]) + 1, [self.n]))
         arranged = _arrange(edges, s.side.take(filed))
-        order = self.order = np.empty(self.n, np.int64)
+        order = np.empty(self.n, np.int64)
         order[arranged.filed] = filed
         self.all = Runs(arranged, columns, order)
         self.odd = s.odd.take(order) if s.odd.any() else None

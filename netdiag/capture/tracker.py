@@ -105,7 +105,7 @@ class Tracker:
         if not len(new):
             return
         at = batch.first[new]
-        segment = batch.order[at]
+        segment = batch.all.order[at]
         s, data = batch.columns.segments, batch.columns.batch.data
         for name in ("low", "high", "version"):
             rows[name][new] = getattr(s, name)[segment]
@@ -134,7 +134,7 @@ class Tracker:
         if not len(at):
             return
         place = np.empty(batch.n, np.int64)
-        place[batch.order] = np.arange(batch.n)
+        place[batch.all.order] = np.arange(batch.n)
         connection = batch.all.run[place[at]] >> 1
         unnamed = rows["name"][connection] == 0
         at, connection = at[unnamed], connection[unnamed]

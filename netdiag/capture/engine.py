@@ -25,7 +25,7 @@ from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Reader
 from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, grade, openings
 from netdiag.capture.selection import Selection
-from netdiag.capture.services import MAX_NAMES, Services
+from netdiag.capture.services import MAX_NAMES, Census, Services
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows, Table, both, pick
 from netdiag.capture.tracker import Tracker
@@ -77,8 +77,7 @@ class Connections:
 
     def table(self) -> Iterator[Rows]:
         """The raw rows (``table.ROW``), some ten thousand at a time."""
-        for rows in self._table.in_order():
-            yield rows if rows["selected"].all() else rows[rows["selected"]]
+        return _selected(self._table.in_order())
 
     def columns(self) -> Iterator[Block]:
         """The same as columns of ``model.Connection``."""
@@ -148,6 +147,12 @@ class Connections:
                 yield Connection(**dict(zip(names, values, strict=True)))
 
 
+def _selected(chunks: Iterator[Rows]) -> Iterator[Rows]:
+    """Only the connections that were asked for."""
+    for rows in chunks:
+        yield rows if rows["selected"].all() else pick(rows, rows["selected"])
+
+
 class Analysis(msgspec.Struct):
     """All that the engine found in one capture."""
 
@@ -158,6 +163,8 @@ class Analysis(msgspec.Struct):
     #: What DNS answers in it, and the file itself, call addresses.
     names: Callable[[], Names]
     _services: Services
+    #: What the numbers in the rows' ``name`` stand for.
+    _told: list[str]
 
     def services(self) -> list[ServiceObservation]:
         """The servers of the capture, the most troubled first; at most ``services.MAX_SERVICES``.
@@ -167,7 +174,7 @@ class Analysis(msgspec.Struct):
         names = self.names()
         return [
             service if service.names else msgspec.structs.replace(service, names=names.of(service.address)[:MAX_NAMES])
-            for service in self._services.observations()
+            for service in self._services.observations(self._told)
         ]
 
 
@@ -213,20 +220,21 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
 
     in_turns(_sorted(reader, selection), count, before=_keep_memory)
     keeper.finish(reader.info, tracker)
-    services = Services()
+    census = Census()
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
     sums = dict.fromkeys(("syn", "syn_ack", "fin", "rst", *MARKS), 0)
     twice = 0
-    for rows in tracker.table.chunks():
-        chosen = rows if rows["selected"].all() else rows[rows["selected"]]
+    for chosen in _selected(tracker.table.chunks()):
         client = client_side(chosen)
         opening, closing = openings(chosen, client), closings(chosen)
         outcomes += np.bincount(opening * len(CLOSINGS) + closing, minlength=outcomes.size).reshape(outcomes.shape)
         for name in sums:
             sums[name] += int(both(chosen, name).sum())
         twice += int(chosen["captured_twice"].sum())
-        services.add(chosen, client, opening, closing)
-    services.name(tracker.names)
+        census.add(chosen, client, opening, closing)
+    services = Services(census.worst())
+    for chosen in _selected(tracker.table.chunks()):
+        services.add(chosen)
 
     @functools.cache
     def names() -> Names:
@@ -236,7 +244,7 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
 
     found = Connections(tracker.table, tracker.names, keeper.notes, names)
     summary = _summary(reader.info, totals, found, outcomes, sums, twice)
-    return Analysis(reader.info, summary, found, keeper.capture, names, services)
+    return Analysis(reader.info, summary, found, keeper.capture, names, services, tracker.names)
 
 
 def _keep_memory() -> None:

@@ -1,4 +1,4 @@
-"""Connections summed up by server and port.
+"""Connections summed up by server and port, in two passes over the rows: which servers matter, then what they did.
 
 Contract: at most ``MAX_COUNTED`` servers are told apart (a scan has more than anybody reads); of these the
 ``MAX_SERVICES`` with the most trouble, then the most connections, become observations.
@@ -8,231 +8,225 @@ from __future__ import annotations
 
 import itertools
 import socket
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from netdiag.capture.grouping import grouped
-from netdiag.capture.packets import Ints
-from netdiag.capture.rows import OPENINGS, of
-from netdiag.capture.table import NEVER, U64, Rows, Scalar, both
+from netdiag.capture.packets import Bools, Ints
+from netdiag.capture.rows import CLOSINGS, OPENINGS, client_side, closings, of, openings
+from netdiag.capture.table import NEVER, U64, Rows, both, pick
 from netdiag.model import ServiceObservation
 
 MAX_COUNTED = 100_000
 MAX_SERVICES = 200
-#: Names and TTLs of one server that are told, times of which the median is taken.
+#: Names and TTLs of one server that are told, and times in all of which medians are taken.
 MAX_NAMES, _MAX_TTLS = 8, 8
 _MAX_TIMED, _MAX_PARTS = 262_144, 8
 
-_SUMS = (
-    "connections", "complete", "unfinished", "unanswered", "refused", "mid_stream", "reset_early", "reset_late",
-    "packets", "bytes_client", "bytes_server", "retransmissions", "zero_windows_client", "zero_windows_server",
-)  # fmt: skip
-_TROUBLE = ("unfinished", "unanswered", "refused", "reset_early")
-
-
-class _Tally(msgspec.Struct):
-    """How often each value occurs with each server: columns of equal length."""
-
-    keys: U64
-    values: Ints
-    counts: Ints
+_COUNTS = ("reset_early", "reset_late")
+_AMOUNTS = ("packets", "bytes_client", "bytes_server", "retransmissions", "zero_windows_client", "zero_windows_server")
+_TROUBLE = np.isin(OPENINGS, ("unfinished", "unanswered", "refused"))
+_REFUSED, _RESET = OPENINGS.index("refused"), CLOSINGS.index("reset")
 
 
 class _Part(msgspec.Struct):
-    """The servers of some connections. ``sums``: a row for each of ``_SUMS``; ``times``: round trips in ms by key."""
+    """The servers of some connections, by key, and how many of these each has: all, and those in trouble."""
 
     keys: U64
-    ends: npt.NDArray[np.void]
-    sums: npt.NDArray[np.float64]
-    times: tuple[U64, npt.NDArray[np.float64]]
-    ttls: _Tally
-    names: _Tally
+    connections: Ints
+    troubled: Ints
 
 
-class Services:
-    """Sums by server. A server's key is its end's in the table: equal for equal addresses and ports."""
+class Census:
+    """Counts the connections of each server. A server's key is its end's in the table, equal for equal ends."""
 
     def __init__(self) -> None:
         self._parts: list[_Part] = []
-        self._told: Sequence[str] = ("",)
 
     def add(self, rows: Rows, client: Ints, opening: Ints, closing: Ints) -> None:
         """More connections."""
         if not len(rows):
             return
-        server = 1 - client
-        keys = np.where(server == 0, rows["low"], rows["high"])
-        unique, first, inverse, _ = grouped(keys)
-        begun, answered = of(rows, "syn_time", client), of(rows, "syn_ack_time", server)
-        timed = np.flatnonzero((begun != NEVER) & (answered != NEVER))[:_MAX_TIMED]
-        ttl, name = of(rows, "ttl_syn_ack", server), rows["name"]
-        self._parts.append(
-            _Part(
-                unique,
-                _ends(rows, first, server[first]),
-                _summed(rows, client, opening, closing, inverse, len(unique)),
-                (keys[timed], (answered[timed] - begun[timed]) / 1e6),
-                _tally(unique, inverse[ttl > 0], ttl[ttl > 0]),
-                _tally(unique, inverse[name > 0], name[name > 0]),
-            )
-        )
+        servers = grouped(_keys(rows, client))
+        early, _ = _resets(rows, client, opening, closing)
+        troubled = servers.which[np.flatnonzero(_TROUBLE.take(opening) | early)]
+        count = len(servers.values)
+        self._parts.append(_Part(servers.values, servers.counts, np.bincount(troubled, minlength=count)))
         if len(self._parts) > _MAX_PARTS:
             self._parts = [_joined(self._parts)]
 
-    def name(self, names: Sequence[str]) -> None:
-        """What the numbers in the rows' ``name`` stand for."""
-        self._told = names
-
-    def observations(self) -> list[ServiceObservation]:
-        """The servers, worst first."""
+    def worst(self) -> U64:
+        """The keys of the servers that matter, the one with most trouble first."""
         if not self._parts:
-            return []
+            return np.empty(0, np.uint64)
         whole = _joined(self._parts)
-        chosen = _worst_first(whole.sums)[:MAX_SERVICES]
-        wanted = whole.keys[chosen]
-        times = _by_key(wanted, *whole.times)
-        ttls, names = (
-            _by_key(wanted, tally.keys, np.stack((tally.values, tally.counts), axis=1))
-            for tally in (whole.ttls, whole.names)
-        )
-        found = []
-        for n, at in enumerate(chosen.tolist()):
-            address, port = _end(int(whole.keys[at]), whole.ends[at])
-            found.append(
-                ServiceObservation(
-                    id=f"service-{n + 1}",
-                    source="capture",
-                    address=address,
-                    port=port,
-                    names=tuple(self._told[number] for number, _ in _most_frequent(names[n])[:MAX_NAMES]),
-                    rtt_ms=_median(times[n]) if len(times[n]) else None,
-                    ttls_syn_ack=tuple(_most_frequent(ttls[n])[:_MAX_TTLS]),
-                    **cast("dict[str, Any]", dict(zip(_SUMS, map(int, whole.sums[:, at].tolist()), strict=True))),
-                )
-            )
-        return found
-
-
-#: What the key of an IPv6 server hides.
-_END = np.dtype([("address", "u1", 16), ("port", "u2"), ("version", "u1")])
-
-
-def _ends(rows: Rows, at: Ints, side: Ints) -> npt.NDArray[np.void]:
-    ends = np.zeros(len(at), _END)
-    ends["version"] = rows["version"][at]
-    six = np.flatnonzero(ends["version"] == 6)
-    ends["address"][six] = rows["addresses"][at[six], side[six]]
-    ends["port"][six] = rows["ports"][at[six], side[six]]
-    return ends
-
-
-def _end(key: int, end: np.void) -> tuple[str, int]:
-    if end["version"] == 4:
-        return socket.inet_ntop(socket.AF_INET, (key >> 16).to_bytes(4, "big")), key & 0xFFFF
-    return socket.inet_ntop(socket.AF_INET6, end["address"].tobytes()), int(end["port"])
-
-
-def _summed(
-    rows: Rows, client: Ints, opening: Ints, closing: Ints, inverse: Ints, count: int
-) -> npt.NDArray[np.float64]:
-    server = 1 - client
-    sent = of(rows, "rst_bytes", server)
-    reset = (closing == 2) & (opening != 3)
-    flags = (reset & (sent == 0), reset & (sent > 0))
-    amounts = (
-        both(rows, "packets"),
-        of(rows, "bytes", client),
-        of(rows, "bytes", server),
-        both(rows, "retransmissions"),
-        of(rows, "zero_windows", client),
-        of(rows, "zero_windows", server),
-    )
-    sums = np.empty((len(_SUMS), count))
-    kinds = len(OPENINGS)
-    by_opening = np.bincount(inverse * kinds + opening, minlength=count * kinds).reshape(count, kinds)
-    sums[0], sums[1 : 1 + kinds] = by_opening.sum(axis=1), by_opening.T
-    for column, flag in zip(sums[1 + kinds :], flags, strict=False):
-        column[:] = np.bincount(inverse[np.flatnonzero(flag)], minlength=count)
-    for column, amount in zip(sums[1 + kinds + len(flags) :], amounts, strict=True):
-        column[:] = np.bincount(inverse, amount, count)
-    return sums
+        return whole.keys[_worst_first(whole)[:MAX_SERVICES]]
 
 
 def _joined(parts: Sequence[_Part]) -> _Part:
     """One part of several; of too many servers, those with the most trouble."""
     if len(parts) == 1:
         return parts[0]
-    keys, first, inverse, _ = grouped(np.concatenate([part.keys for part in parts]))
-    sums = np.empty((len(_SUMS), len(keys)))
-    for n, column in enumerate(sums):
-        column[:] = np.bincount(inverse, np.concatenate([part.sums[n] for part in parts]), len(keys))
-    ends = np.concatenate([part.ends for part in parts])[first]
-    if len(keys) > MAX_COUNTED:
-        kept = np.sort(_worst_first(sums)[:MAX_COUNTED])
-        keys, sums, ends = keys[kept], sums[:, kept], ends[kept]
-    timed = (np.concatenate([part.times[n] for part in parts])[-_MAX_TIMED:] for n in (0, 1))
-    return _Part(
-        keys,
-        ends,
-        sums,
-        (next(timed), next(timed)),
-        _merged([part.ttls for part in parts], keys),
-        _merged([part.names for part in parts], keys),
+    servers = grouped(np.concatenate([part.keys for part in parts]))
+    connections, troubled = (
+        np.bincount(servers.which, np.concatenate(counts)).astype(np.int64)
+        for counts in ([part.connections for part in parts], [part.troubled for part in parts])
     )
+    whole = _Part(servers.values, connections, troubled)
+    if len(whole.keys) <= MAX_COUNTED:
+        return whole
+    kept = np.sort(_worst_first(whole)[:MAX_COUNTED])
+    return _Part(whole.keys[kept], connections[kept], troubled[kept])
 
 
-def _worst_first(sums: npt.NDArray[np.float64]) -> Ints:
-    trouble = sums[[_SUMS.index(name) for name in _TROUBLE]].sum(axis=0)
-    return np.lexsort((-sums[0], -trouble))
+def _worst_first(part: _Part) -> Ints:
+    return np.lexsort((-part.connections, -part.troubled))
 
 
-def _tally(keys: U64, server: Ints, values: npt.NDArray[np.integer]) -> _Tally:
-    """Of pairs of a server (its position in ``keys``) and a value."""
-    pairs, counts = _pairs(server, values)
-    return _Tally(keys[pairs >> 32], pairs & 0xFFFF_FFFF, counts)
+class Services:
+    """Sums of the servers ``keys``; others are left out. Asked for observations, it gives them in that order."""
+
+    def __init__(self, keys: U64) -> None:
+        self._order = np.argsort(keys)
+        self._keys = keys[self._order]  # ascending; sums are in the order that was given
+        count = self._count = len(keys)
+        self._ends = np.zeros(count, _END)
+        self._openings = np.zeros((count, len(OPENINGS)), np.int64)
+        self._counts = np.zeros((len(_COUNTS), count), np.int64)
+        self._amounts = np.zeros((len(_AMOUNTS), count))
+        self._ttls = np.zeros((count, 256), np.int64)
+        #: Of each connection: its server and the round trip in ms; ``_room``: how many more are wanted.
+        self._times: list[tuple[Ints, npt.NDArray[np.float64]]] = []
+        self._room = _MAX_TIMED
+        #: ``server << 32 | name``, and how many connections have it.
+        self._names: list[tuple[Ints, Ints]] = []
+
+    def add(self, rows: Rows) -> None:
+        """More connections."""
+        if not self._count:
+            return
+        client = client_side(rows)
+        keys = _keys(rows, client)
+        place = np.minimum(np.searchsorted(self._keys, keys), self._count - 1)
+        here = np.flatnonzero(self._keys.take(place) == keys)
+        rows, client, at = pick(rows, here), client.take(here), self._order.take(place.take(here))
+        server = 1 - client
+        self._ends["version"][at] = rows["version"]
+        six = np.flatnonzero(rows["version"] == 6)
+        self._ends["address"][at[six]] = rows["addresses"][six, server[six]]
+        self._ends["port"][at[six]] = rows["ports"][six, server[six]]
+        opening, closing = openings(rows, client), closings(rows)
+        self._openings += _by_two(at, opening, self._openings)
+        for count, flag in zip(self._counts, _resets(rows, client, opening, closing), strict=True):
+            count += np.bincount(at[np.flatnonzero(flag)], minlength=self._count)
+        amounts = (
+            both(rows, "packets"),
+            of(rows, "bytes", client),
+            of(rows, "bytes", server),
+            both(rows, "retransmissions"),
+            of(rows, "zero_windows", client),
+            of(rows, "zero_windows", server),
+        )
+        for total, amount in zip(self._amounts, amounts, strict=True):
+            total += np.bincount(at, amount, self._count)
+        self._ttls += _by_two(at, of(rows, "ttl_syn_ack", server), self._ttls)
+        begun, answered = of(rows, "syn_time", client), of(rows, "syn_ack_time", server)
+        timed = np.flatnonzero((begun != NEVER) & (answered != NEVER))[: self._room]
+        self._room -= len(timed)
+        self._times.append((at[timed], (answered[timed] - begun[timed]) / 1e6))
+        named = np.flatnonzero(rows["name"])
+        self._names.append(_tally((at[named] << 32) | rows["name"][named]))
+        if len(self._names) > _MAX_PARTS:
+            self._names = [_tally(*map(np.concatenate, zip(*self._names, strict=True)))]
+
+    def observations(self, told: Sequence[str]) -> list[ServiceObservation]:
+        """The servers. ``told``: what the numbers in the rows' ``name`` stand for."""
+        if not self._count:
+            return []
+        self._ttls[:, 0] = 0  # of those that sent no SYN-ACK
+        found = []
+        parts = zip(self._told_ends(), self._medians(), self._most_frequent_names(), self._ttls, strict=True)
+        for n, ((address, port), rtt_ms, names, ttls) in enumerate(parts):
+            opened = self._openings[n].tolist()
+            seen = np.flatnonzero(ttls)
+            counts: dict[str, Any] = dict(zip((name.replace("-", "_") for name in OPENINGS), opened, strict=True))
+            counts |= zip(_COUNTS, self._counts[:, n].tolist(), strict=True)
+            counts |= zip(_AMOUNTS, map(int, self._amounts[:, n].tolist()), strict=True)
+            found.append(
+                ServiceObservation(
+                    id=f"service-{n + 1}",
+                    source="capture",
+                    address=address,
+                    port=port,
+                    names=tuple(told[number] for number in names[:MAX_NAMES]),
+                    rtt_ms=rtt_ms,
+                    ttls_syn_ack=tuple(_most_frequent(seen.tolist(), ttls[seen].tolist())[:_MAX_TTLS]),
+                    connections=sum(opened),
+                    **counts,
+                )
+            )
+        return found
+
+    def _told_ends(self) -> Iterator[tuple[str, int]]:
+        """The address and port of each."""
+        keys = np.empty_like(self._keys)
+        keys[self._order] = self._keys
+        for key, (address, port, version) in zip(keys.tolist(), self._ends.tolist(), strict=True):
+            if version == 4:
+                yield socket.inet_ntop(socket.AF_INET, (key >> 16).to_bytes(4, "big")), key & 0xFFFF
+            else:
+                yield socket.inet_ntop(socket.AF_INET6, bytes(address)), port
+
+    def _medians(self) -> Iterator[float | None]:
+        """The median of each one's times. numpy's own loads masked arrays, at the price of some 10,000 packets."""
+        server, times = map(np.concatenate, zip(*self._times, strict=True))
+        times = times[np.lexsort((times, server))]
+        edges = np.cumsum(np.bincount(server, minlength=self._count)).tolist()
+        for begin, end in itertools.pairwise((0, *edges)):
+            middle = times[(begin + end - 1) // 2 : (begin + end) // 2 + 1]
+            yield float(middle.sum() / len(middle)) if begin < end else None
+
+    def _most_frequent_names(self) -> Iterator[list[int]]:
+        """The numbers of each one's names, the most frequent first."""
+        pairs, counts = _tally(*map(np.concatenate, zip(*self._names, strict=True)))
+        edges = np.searchsorted(pairs >> 32, np.arange(self._count + 1)).tolist()
+        names = (pairs & 0xFFFF_FFFF).tolist()
+        for begin, end in itertools.pairwise(edges):
+            yield [name for name, _ in _most_frequent(names[begin:end], counts[begin:end].tolist())]
 
 
-def _merged(tallies: Sequence[_Tally], keys: U64) -> _Tally:
-    """One tally of several, of the servers ``keys`` (ascending) only."""
-    every = np.concatenate([tally.keys for tally in tallies])
-    place = np.minimum(np.searchsorted(keys, every), len(keys) - 1)
-    here = np.flatnonzero(keys[place] == every)
-    values = np.concatenate([tally.values for tally in tallies])[here]
-    counts = np.concatenate([tally.counts for tally in tallies])[here]
-    pairs, sums = _pairs(place[here], values, counts)
-    return _Tally(keys[pairs >> 32], pairs & 0xFFFF_FFFF, sums)
+#: What the key of an IPv6 server hides.
+_END = np.dtype([("address", "u1", 16), ("port", "u2"), ("version", "u1")])
 
 
-def _pairs(server: Ints, values: npt.NDArray[np.integer], counts: Ints | None = None) -> tuple[Ints, Ints]:
-    """The different pairs as ``server << 32 | value``, and how often each occurs: the sum of its ``counts``."""
-    groups = grouped((server << 32 | values).view(np.uint64))
-    pairs = groups.values.view(np.int64)
-    if counts is None:
-        return pairs, groups.counts
-    return pairs, np.bincount(groups.which, counts, len(pairs)).astype(np.int64)
+def _keys(rows: Rows, client: Ints) -> U64:
+    """The keys of the servers."""
+    return np.where(client == 1, rows["low"], rows["high"])
 
 
-def _median(values: npt.NDArray[np.float64]) -> float:
-    """What numpy's own does, which loads masked arrays, at the price of some 10,000 packets."""
-    ordered, middle = np.sort(values), len(values) // 2
-    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / 2)
+def _resets(rows: Rows, client: Ints, opening: Ints, closing: Ints) -> tuple[Bools, Bools]:
+    """Which connections were reset before their server had sent anything, and which later."""
+    silent = of(rows, "rst_bytes", 1 - client) == 0
+    reset = (closing == _RESET) & (opening != _REFUSED)
+    return reset & silent, reset & ~silent
 
 
-def _most_frequent(pairs: Ints) -> list[tuple[int, int]]:
+def _by_two(server: Ints, value: npt.NDArray[np.integer], shape: Ints) -> Ints:
+    """How often each value occurs with each server, in a table of that shape."""
+    return np.bincount(server * shape.shape[1] + value, minlength=shape.size).reshape(shape.shape)
+
+
+def _tally(pairs: Ints, counts: Ints | None = None) -> tuple[Ints, Ints]:
+    """The different pairs, ascending, and how often each occurs: the sum of its ``counts``."""
+    groups = grouped(pairs.view(np.uint64))
+    sums = groups.counts if counts is None else np.bincount(groups.which, counts, len(groups.values)).astype(np.int64)
+    return groups.values.view(np.int64), sums
+
+
+def _most_frequent(values: Sequence[int], counts: Sequence[int]) -> list[tuple[int, int]]:
     """(value, count), the most frequent first."""
-    return sorted(((value, count) for value, count in pairs.tolist()), key=lambda pair: -pair[1])
-
-
-def _by_key(wanted: U64, keys: U64, values: npt.NDArray[Scalar]) -> list[npt.NDArray[Scalar]]:
-    """For each wanted key, its values in their order."""
-    order = np.argsort(wanted)
-    place = np.minimum(np.searchsorted(wanted[order], keys), len(wanted) - 1)
-    of_wanted = order[place]
-    here = np.flatnonzero(wanted[of_wanted] == keys)
-    here = here[np.argsort(of_wanted[here], kind="stable")]
-    edges = np.searchsorted(of_wanted[here], np.arange(len(wanted) + 1))
-    return [values[here[a:b]] for a, b in itertools.pairwise(edges.tolist())]
+    return sorted(zip(values, counts, strict=True), key=lambda pair: -pair[1])

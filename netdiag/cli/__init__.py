@@ -178,4 +178,7 @@ def _load(name: str) -> Any:
     """The module of a command; it has ``add_parser`` and ``run``."""
     from importlib import import_module
 
+    from netdiag.cli.imports import load_msgspec
+
+    load_msgspec()
     return import_module(f"netdiag.cli.{name}")

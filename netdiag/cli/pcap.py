@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
 import re
 import sys
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 
 from netdiag.cli import Parser, complain
+from netdiag.cli.imports import load_numpy
 from netdiag.cli.interrupt import interruptible
 from netdiag.cli.options import add_report_options, host_or_address
 from netdiag.cli.output import Output, choose_format, layout_for, rendered
@@ -117,10 +117,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[CaptureAnalysis, bool]:
     """Read with a progress bar; whether Ctrl-C ended it early."""
-    # numpy's linear algebra, which is not used, would start a thread on each processor that spins for a while.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Where memory has been in use before, the kernel takes longer to make huge pages than they save (madvise(2)).
-    os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
+    load_numpy()
     # Three threads share the interpreter: whoever has packets must not wait 5 ms each time for one that imports.
     sys.setswitchinterval(0.0005)
     from netdiag import analyze_capture

@@ -183,14 +183,14 @@ def _rules_for(seen: Seen) -> Iterable[Rule]:
         return [entry for entry in CATALOGUE.values() if entry.id.startswith("allowlist.")]
     if seen.capture is None:
         return CATALOGUE.values()
-    needless = tuple(f"{stem}." for stem, kinds in _SUBJECTS.items() if not any(map(seen.of, kinds)))
-    return [CATALOGUE[identifier] for identifier in _without(needless)]
+    return [CATALOGUE[identifier] for identifier in _judging(frozenset(map(type, seen.observations)))]
 
 
 @functools.cache
-def _without(stems: tuple[str, ...]) -> tuple[str, ...]:
-    """The ids that begin with none of these: the same ones for nearly every service of a capture."""
-    return tuple(identifier for identifier in CATALOGUE if not identifier.startswith(stems))
+def _judging(seen: frozenset[type[Observation]]) -> tuple[str, ...]:
+    """The ids of the rules that have something to judge in such observations: few kinds for all services."""
+    needless = tuple(f"{stem}." for stem, kinds in _SUBJECTS.items() if not any(issubclass(o, kinds) for o in seen))
+    return tuple(identifier for identifier in CATALOGUE if not identifier.startswith(needless))
 
 
 def _finding(entry: Rule, hit: Hit) -> Finding:

@@ -5,7 +5,6 @@ Contract: pure and immutable. ``Seen`` never decides whether something is a faul
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
@@ -35,7 +34,7 @@ class Seen:
         self.capture = capture
         self.observations = tuple(observations)
         self._by_id = {observation.id: observation for observation in self.observations}
-        self._of: dict[Route | None, dict[type[Observation], tuple[Observation, ...]]] = defaultdict(dict)
+        self._of: dict[tuple[type[Observation], Route | None], tuple[Observation, ...]] = {}
         self._derived: dict[Callable[[Seen], object], object] = {}
 
     @property
@@ -52,10 +51,11 @@ class Seen:
 
     def of(self, kind: type[O], route: Route | None = None) -> tuple[O, ...]:
         """Every observation of a type, in ladder order; with ``route``, only those made on that way."""
-        known = self._of[route]
-        if kind not in known:
-            known[kind] = tuple(o for o in self.observations if isinstance(o, kind) and route in (None, o.route))
-        return known[kind]  # type: ignore[return-value]  # a dict cannot tell that key and value belong together
+        known = self._of.get((kind, route))
+        if known is None:
+            known = tuple([o for o in self.observations if isinstance(o, kind) and route in (None, o.route)])
+            self._of[kind, route] = known
+        return known  # type: ignore[return-value]  # a dict cannot tell that key and value belong together
 
     def derived(self, make: Callable[[Seen], T]) -> T:
         """The value of a pure function of this object, computed once however many rules ask for it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -230,6 +229,8 @@ def _verdict(
 
 def describe(error: BaseException) -> str:
     """A bug in one line: the exception and where it was raised."""
+    import traceback  # for bugs only
+
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     places = " < ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in reversed(frames))
     return f"{type(error).__name__}: {error} at {places}".replace("\n", " ")

@@ -41,3 +41,43 @@ def test_help_probes_nothing_and_needs_no_terminal_library(command):
     modules = imported(command, "--help")
     assert "netdiag.session" not in modules
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+
+
+def in_a_process(program):
+    """What the program prints on stdout, in an interpreter that has loaded nothing yet."""
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_what_is_left_out_of_libraries_can_be_imported_afterwards(tmp_path):
+    (tmp_path / "typing_extensions.py").write_text("")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+from netdiag.cli.imports import load_msgspec, load_numpy
+load_msgspec(), load_numpy()
+import msgspec, numpy
+print(msgspec.json.decode(b"[1]", type=list[int])[0] + int(numpy.arange(3).sum()))
+print("typing_extensions" in sys.modules)
+import typing_extensions
+print(typing_extensions.__name__)
+"""
+    assert in_a_process(program) == ["4", "False", "typing_extensions"]
+
+
+def test_typing_extensions_that_somebody_has_loaded_stays(tmp_path):
+    (tmp_path / "typing_extensions.py").write_text("")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import typing_extensions
+from netdiag.cli.imports import load_msgspec
+load_msgspec()
+print(sys.modules["typing_extensions"] is typing_extensions)
+"""
+    assert in_a_process(program) == ["True"]
+
+
+def test_numpy_without_documentation_has_everything_else():
+    names = "print(*sorted(dir(numpy)), *sorted(dir(numpy.ndarray)), *sorted(dir(numpy.lib)))"
+    loaded = in_a_process(f"from netdiag.cli.imports import load_numpy; load_numpy(); import numpy; {names}")
+    assert loaded == in_a_process(f"import numpy; {names}")

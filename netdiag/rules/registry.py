@@ -141,8 +141,9 @@ def load(modules: Iterable[str]) -> None:
     CATALOGUE.update((entry.id, entry) for entry in entries)
 
 
-#: What the rules of a stem judge; where nothing of it was seen, they need not be asked. Others are always asked.
-_SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
+#: What the rules of a stem judge; where nothing of it was seen, they need not be asked, nor the modules loaded, whose
+#: names begin with the stem. Others are always asked.
+SUBJECTS: dict[str, tuple[type[Observation], ...]] = {
     "dns": (DnsObservation,),
     "proxy": (ProxySelection, ProxyObservation),
     "node": (NodeObservation,),
@@ -189,7 +190,7 @@ def _rules_for(seen: Seen) -> Iterable[Rule]:
 @functools.cache
 def _judging(seen: frozenset[type[Observation]]) -> tuple[str, ...]:
     """The ids of the rules that have something to judge in such observations: few kinds for all services."""
-    needless = tuple(f"{stem}." for stem, kinds in _SUBJECTS.items() if not any(issubclass(o, kinds) for o in seen))
+    needless = tuple(f"{stem}." for stem, kinds in SUBJECTS.items() if not any(issubclass(o, kinds) for o in seen))
     return tuple(identifier for identifier in CATALOGUE if not identifier.startswith(needless))
 
 

@@ -36,7 +36,6 @@ from netdiag.rules.addresses import parse_address
 from netdiag.rules.alignment import refined
 from netdiag.rules.captured import opened
 from netdiag.rules.dns_noise import usual_in_vain
-from netdiag.rules.log_issue import by_frequency
 from netdiag.rules.lookups import canonical
 from netdiag.rules.registry import CATALOGUE
 from netdiag.rules.seen import Seen
@@ -89,6 +88,8 @@ def findings(seen: Seen, broken: Broken | None = None) -> tuple[Finding, ...]:
     captures = seen.of(CaptureObservation)
     if not captures:
         found = registry.findings(seen, broken)
+        from netdiag.rules.log_issue import by_frequency  # no capture needs it
+
         return by_frequency(found, seen) if seen.of(LogFileObservation) else found
     told: set[str] = set()
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from netdiag.rules import CATALOGUE, RENAMED
+from netdiag.rules.registry import SUBJECTS
 from tests.support import ROOT
 
 LOCK = ROOT / "tests" / "unit" / "rule_ids.lock"
@@ -41,6 +42,13 @@ def test_each_rule_explains_itself(identifier):
 def test_a_rule_folds_findings_that_exist(identifier):
     assert set(CATALOGUE[identifier].folds) - set(CATALOGUE) == set()
     assert identifier not in CATALOGUE[identifier].folds
+
+
+def test_rules_with_a_subject_stand_in_modules_of_their_stem():
+    """Captures load the modules of those stems whose subjects they show."""
+    homes = {identifier: CATALOGUE[identifier].check.__module__.rpartition(".")[2] for identifier in CATALOGUE}
+    strays = {i: home for i, home in homes.items() if i.partition(".")[0] != home.partition("_")[0]}
+    assert [i for i, home in strays.items() if {i.partition(".")[0], home.partition("_")[0]} & set(SUBJECTS)] == []
 
 
 def test_renamed_ids_lead_to_findings_that_exist():

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
+
+from tests.support import ROOT
 
 HEAVY = {"rich", "requests", "numpy", "scapy", "cryptography", "OpenSSL", "dns", "ssl", "asyncio", "http"}
 
@@ -41,6 +44,25 @@ def test_help_probes_nothing_and_needs_no_terminal_library(command):
     modules = imported(command, "--help")
     assert "netdiag.session" not in modules
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("capture", "loaded", "left_out"),
+    [
+        ("loss.pcap", {"tcp", "resets", "capture"}, {"dns", "proxy", "node", "tls", "chain", "https", "key", "log"}),
+        ("tls12-expired.pcap", {"tcp", "tls", "tls_certificate", "chain"}, {"proxy", "node", "key", "log", "https"}),
+    ],
+)
+def test_a_capture_loads_the_rules_about_what_it_shows(capture, loaded, left_out):
+    program = f"""
+import sys
+from netdiag.cli import main
+main(["pcap", {str(ROOT / "captures" / capture)!r}, "--output", {os.devnull!r}, "--format", "json"])
+print(*sys.modules)
+"""
+    rules = {name.removeprefix("netdiag.rules.") for name in in_a_process(program)}
+    assert loaded - rules == set()
+    assert left_out & rules == set()
 
 
 def in_a_process(program):

@@ -15,6 +15,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
+from netdiag.capture import memory
 from netdiag.capture.columns import Columns
 from netdiag.capture.decoding import Decoder
 from netdiag.capture.exhibits import Capture
@@ -218,7 +219,7 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
         totals.add(batch.columns)
         keeper.add(batch.columns, tracker.track(batch))
 
-    in_turns(_sorted(reader, selection), count, before=_keep_memory)
+    in_turns(_sorted(reader, selection), count, before=memory.keep)
     keeper.finish(reader.info, tracker)
     census = Census()
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
@@ -245,16 +246,6 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     found = Connections(tracker.table, tracker.names, keeper.notes, names)
     summary = _summary(reader.info, totals, found, outcomes, sums, twice)
     return Analysis(reader.info, summary, found, keeper.capture, names, services, tracker.names)
-
-
-def _keep_memory() -> None:
-    """Let the C library keep what one batch has freed for the next one, which asks for as much.
-
-    glibc gives large blocks back at once, and the kernel clears every page again when it hands them out. It stops that
-    for blocks no larger than one that it has seen come and go, up to 32 MiB (mallopt(3), M_MMAP_THRESHOLD). Elsewhere
-    this does nothing: the block is not even touched.
-    """
-    np.empty((32 << 20) - (64 << 10), np.uint8)
 
 
 def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:

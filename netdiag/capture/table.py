@@ -15,6 +15,7 @@ from typing import IO, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from netdiag.capture import memory
 from netdiag.capture.packets import Ints
 from netdiag.model import UsageError
 
@@ -206,7 +207,7 @@ class Table:
 
     def __init__(self, limit: int) -> None:
         self._limit = max(limit, 2)
-        self._rows = np.zeros(self._limit + _BATCH_ROWS, ROW)  # the system gives memory only where something is written
+        self._rows: Rows = memory.zeros(self._limit + _BATCH_ROWS, ROW)
         self._hashes = np.zeros(len(self._rows), np.uint64)
         self._free: Ints = np.empty(0, np.int64)
         self._used = 0

@@ -26,7 +26,7 @@ def load_numpy() -> None:
     """Import numpy without threads, huge pages, and the documentation of its functions in C."""
     # numpy's linear algebra, which is not used, would start a thread on each processor that spins for a while.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    # Where memory has been in use before, the kernel takes longer to make huge pages than they save (madvise(2)).
+    # Huge pages for every large array, however short it lives, cost more than they save; see netdiag.capture.memory.
     os.environ.setdefault("NUMPY_MADVISE_HUGEPAGE", "0")
     # A module that holds nothing else; numpy's own documentation replaces its like with a mock in this way.
     documentation = "numpy._core._add_newdocs"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 import numpy as np
 
+from netdiag.capture import memory
 from netdiag.capture.packets import BATCH_PACKETS, BATCHES_AHEAD, SLACK, Batch, Bools, Bytes, Ints
 from netdiag.capture.source import Source
 
@@ -42,7 +43,7 @@ class Buffer:
     """A part of a source: ``data[:filled]``, at ``offset`` in the (decompressed) file, and ``SLACK`` bytes more."""
 
     def __init__(self, source: Source) -> None:
-        self._pool = [np.empty(BUFFER + SLACK, np.uint8) for _ in range(1 + BATCHES_AHEAD)]
+        self._pool = [memory.zeros(BUFFER + SLACK, np.uint8) for _ in range(1 + BATCHES_AHEAD)]
         self._turn = 0
         self._take(self._pool[0])
         self.filled = 0

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.packets import Batch, Bools, Bytes, Ints
+from netdiag.capture.packets import Batch, Bools, Bytes, Ints, Small
 
 Array = npt.NDArray[np.generic]
 U64 = npt.NDArray[np.uint64]
@@ -29,7 +29,7 @@ V6 = np.uint64(1 << 63)
 SHIFT = np.uint64(32)
 
 
-def gather(data: Bytes, offsets: Ints, dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
+def gather(data: Bytes, offsets: Ints | Small, dtype: np.dtype[np.void]) -> npt.NDArray[np.void]:
     """The structures at ``offsets`` of ``data``, whatever their alignment, as a contiguous array."""
     size = dtype.itemsize
     window = np.ndarray((len(data) - size + 1,), np.dtype(f"V{size}"), data, strides=(1,))
@@ -43,7 +43,7 @@ def words(data: Bytes, offsets: Ints, count: int) -> U32:
 
 
 #: Of the columns of ``Segments``.
-_KINDS = ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i8", "u1", "i8", "u1", "i8", "u1")
+_KINDS = ("i8", "u8", "u8", "u1", "u4", "u4", "u1", "u2", "i8", "u1", "u2", "?", "i4", "u1", "i4", "u1", "i4", "u1")
 
 
 class Segments(msgspec.Struct):
@@ -68,11 +68,11 @@ class Segments(msgspec.Struct):
     ttl: npt.NDArray[np.uint8]
     ip_id: npt.NDArray[np.uint16]
     df: Bools
-    ip: Ints
+    ip: Small
     version: npt.NDArray[np.uint8]
-    tcp: Ints
+    tcp: Small
     header: npt.NDArray[np.uint8]
-    end: Ints
+    end: Small
     odd: npt.NDArray[np.uint8]
 
     @classmethod
@@ -85,15 +85,15 @@ class Segments(msgspec.Struct):
         return Segments(*(getattr(self, name)[start:end] for name in self.__struct_fields__))
 
     @property
-    def payload(self) -> Ints:
+    def payload(self) -> Small:
         """Where each payload begins."""
-        begin: Ints = self.tcp + self.header
+        begin: Small = self.tcp + self.header
         return begin
 
     @property
-    def captured(self) -> Ints:
+    def captured(self) -> Small:
         """How much of it was captured."""
-        size: Ints = np.maximum(self.end - self.payload, 0)
+        size: Small = np.maximum(self.end - self.payload, 0)
         return size
 
     def __len__(self) -> int:

@@ -15,22 +15,20 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from netdiag.capture import memory
 from netdiag.capture.columns import Columns
-from netdiag.capture.decoding import Decoder
 from netdiag.capture.exhibits import Capture
 from netdiag.capture.judging import MARKS
 from netdiag.capture.keeper import Keeper
 from netdiag.capture.names import Names
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Reader
+from netdiag.capture.reading import InTurns, Packets
 from netdiag.capture.rows import CLOSINGS, OPENINGS, Block, block, client_side, closings, grade, openings
 from netdiag.capture.selection import Selection
 from netdiag.capture.services import MAX_NAMES, Census, Services
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import Rows, Table, both, pick
 from netdiag.capture.tracker import Tracker
-from netdiag.capture.turns import in_turns
 from netdiag.model import CaptureObservation, Connection, ConversationRow, ServiceObservation
 
 #: How many comments and other words of the file a report repeats.
@@ -211,6 +209,11 @@ class _Totals(msgspec.Struct):
 def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     """Read a capture to its end."""
     options = options or CaptureOptions()
+    return analyze_packets(InTurns(reader, options), options)
+
+
+def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
+    """The same with packets that are read in whatever way."""
     selection = Selection(options)
     keeper, totals = Keeper(options), _Totals()
     tracker = Tracker(options.live_connections, selection.rows if selection.of_connections else None, keeper.choose)
@@ -219,8 +222,9 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
         totals.add(batch.columns)
         keeper.add(batch.columns, tracker.track(batch))
 
-    in_turns(_sorted(reader, selection), count, before=memory.keep)
-    keeper.finish(reader.info, tracker)
+    packets.each(count)
+    info = packets.info
+    keeper.finish(info, tracker)
     census = Census()
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
     sums = dict.fromkeys(("syn", "syn_ack", "fin", "rst", *MARKS), 0)
@@ -241,19 +245,11 @@ def analyze(reader: Reader, options: CaptureOptions | None = None) -> Analysis:
     def names() -> Names:
         from netdiag.capture.observe import names_in  # much to import: packets are being read meanwhile
 
-        return names_in(keeper.capture, reader.info.names)
+        return names_in(keeper.capture, info.names)
 
     found = Connections(tracker.table, tracker.names, keeper.notes, names)
-    summary = _summary(reader.info, totals, found, outcomes, sums, twice)
-    return Analysis(reader.info, summary, found, keeper.capture, names, services, tracker.names)
-
-
-def _sorted(reader: Reader, selection: Selection) -> Iterator[Sorted]:
-    """The packets asked for, decoded and sorted by connection: all that needs no knowledge of earlier packets."""
-    decoder = Decoder(reader.info.interfaces)
-    for batch in reader:
-        for part in selection.in_time(batch):
-            yield Sorted(decoder.columns(part))
+    summary = _summary(info, totals, found, outcomes, sums, twice)
+    return Analysis(info, summary, found, keeper.capture, names, services, tracker.names)
 
 
 def _summary(

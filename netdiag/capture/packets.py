@@ -28,6 +28,8 @@ MAX_PACKET = 262_144
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
+#: Counts within a batch, and offsets into its data: far below 2 GiB.
+Small = npt.NDArray[np.int32]
 Bools = npt.NDArray[np.bool_]
 
 

@@ -520,11 +520,11 @@ class Peeling:
                 ttl=meta.ttl.copy(),
                 ip_id=meta.ip_id,
                 df=meta.df,
-                ip=meta.ip,
+                ip=meta.ip.astype(np.int32),
                 version=np.full(len(header), meta.version, np.uint8),
-                tcp=part.offset,
+                tcp=part.offset.astype(np.int32),
                 header=header.astype(np.uint8),
-                end=part.end,
+                end=part.end.astype(np.int32),
                 odd=odd,
             )
         )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U32, U64, Columns, Segments, mix
-from netdiag.capture.packets import Bools, Ints
+from netdiag.capture.packets import Bools, Ints, Small
 
 #: Bits of a hash that the sort leaves out at first.
 _LEFT_OUT = np.uint64(32)
@@ -42,10 +42,15 @@ class Runs:
     Where segments with some flags are, ascending: ``syns`` and ``syn_acks`` (SYN without and with ACK), ``acks``,
     ``fins``, ``resets``; ``first_syn``, ``first_syn_ack``, ``first_ack``: the first of them in each run, -1 for none.
 
-    Columns and flags are looked up when they are first asked for: by the thread that tracks connections, which has
-    less to do than the one that sorts.
+    All but ``bounds``, ``order``, ``filed`` and ``before`` is looked up when it is first asked for, by whoever tracks
+    connections: what need not be handed over costs nothing on the way.
     """
 
+    run: Ints
+    held: Ints
+    sizes: Ints
+    starts: Ints
+    lasts: Ints
     seq: U32
     ack: U32
     window: npt.NDArray[np.uint16]
@@ -69,18 +74,17 @@ class Runs:
         self.bounds, self.filed, self.before = arranged.bounds, arranged.filed, arranged.before
         self.order = order
         self._columns = columns
-        sizes = np.diff(self.bounds)
-        self.run: Ints = np.repeat(np.arange(len(sizes)), sizes)
-        self.held: Ints = np.flatnonzero(sizes)
-        self.sizes: Ints = sizes[self.held]
-        self.starts: Ints = self.bounds[self.held]
-        self.lasts: Ints = self.starts + self.sizes - 1
 
     def __getattr__(self, name: str) -> Any:
         if name in _COLUMNS:
             found = getattr(self._columns.segments, name).take(self.order)
         elif name == "time":
             found = self._columns.batch.time_ns.take(self.index)
+        elif name == "run":
+            found = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+        elif name in ("held", "sizes", "starts", "lasts"):
+            self._hold()
+            return getattr(self, name)
         elif name in _FLAGS:
             mask, flags = _FLAGS[name]
             found = np.flatnonzero((self.flags & mask) == flags)
@@ -91,8 +95,15 @@ class Runs:
         setattr(self, name, found)
         return found
 
+    def _hold(self) -> None:
+        sizes = np.diff(self.bounds)
+        self.held = np.flatnonzero(sizes)
+        self.sizes = sizes[self.held]
+        self.starts = self.bounds[self.held]
+        self.lasts = self.starts + self.sizes - 1
+
     def __len__(self) -> int:
-        return len(self.run)
+        return len(self.order)
 
     def since(self, at: Ints) -> Ints:
         """Where in the other side's run the segments begin that come after each of ``at``."""
@@ -193,7 +204,7 @@ class _Arranged(NamedTuple):
 
     bounds: Ints
     filed: Ints
-    before: Ints
+    before: Small
 
 
 def _arrange(edges: Ints, side: npt.NDArray[np.uint8]) -> _Arranged:
@@ -209,6 +220,6 @@ def _arrange(edges: Ints, side: npt.NDArray[np.uint8]) -> _Arranged:
     bounds[0::2], bounds[1::2] = edges, middle
     of_high = side == 1
     filed = np.where(of_high, np.repeat(middle, sizes) + highs, begin + lows).astype(np.int64)
-    before = np.empty(len(side), np.int64)
+    before = np.empty(len(side), np.int32)
     before[filed] = np.where(of_high, lows, highs)
     return _Arranged(bounds, filed, before)

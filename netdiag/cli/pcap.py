@@ -126,7 +126,7 @@ def _analyze(args: argparse.Namespace, options: CaptureOptions) -> tuple[Capture
     more |= {"trust": tuple(args.trust)} if args.trust else {}
     with reading_progress(**manner(args)) as progress, interruptible() as cancel:
         try:
-            analysis = analyze_capture(args.targets, options, progress=progress, cancel=cancel, **more)
+            analysis = analyze_capture(args.targets, options, progress=progress, cancel=cancel, fork=True, **more)
         except UsageError:
             if cancel.is_set():  # so little had come that it is no capture yet
                 raise KeyboardInterrupt from None

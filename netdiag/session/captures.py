@@ -35,6 +35,7 @@ from netdiag.session.judgement import describe, judge_capture
 if TYPE_CHECKING:
     from netdiag.capture.columns import Columns
     from netdiag.capture.engine import Analysis, Connections
+    from netdiag.capture.reading import Packets
     from netdiag.capture.series import Progress
     from netdiag.model import ConversationRow, Report, ResetEntry
 
@@ -90,28 +91,29 @@ def analyze_capture(
     trust: Sequence[str] = ("system", "certifi"),
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
+    fork: bool = False,
 ) -> CaptureAnalysis:
     """Diagnose a capture; several files are read as one, in the order of their first packets.
 
     ``other`` is a capture of the same traffic, taken at another place, to compare it with. ``trust`` are the roots that
     captured certificates are verified with. ``progress`` is told bytes read, bytes in all (or None) and packets. When
-    ``cancel`` is set, the report is on what has been read.
+    ``cancel`` is set, the report is on what has been read. ``fork``: large files are read by a copy of this process
+    where there can be one (Linux, no other thread), which is faster; for programs that survive it, see fork(2).
     """
-    from netdiag.capture.engine import analyze
-    from netdiag.capture.series import Series
-
     files = (paths,) if isinstance(paths, str) else tuple(paths)
     if not files:
         raise UsageError("no capture file given")
     started, clock = time.time(), time.perf_counter()
 
     def read(chosen: CaptureOptions) -> Analysis:
-        threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
-        reader = Series(files, progress=progress, cancel=cancel)
-        try:
-            return analyze(reader, chosen)
-        finally:
-            reader.close()
+        if fork:
+            from netdiag.session import apart
+
+            packets = apart.begin(files, chosen, progress=progress, cancel=cancel)
+            if packets:
+                with packets:
+                    return _analyzed_apart(packets, chosen)
+        return _analyzed(files, chosen, progress, cancel)
 
     options = _with_addresses(options or CaptureOptions(), files, read)
     analysis = read(options)
@@ -143,6 +145,29 @@ def analyze_capture(
         took_s=time.perf_counter() - clock,
     )
     return CaptureAnalysis(report=report, connections=analysis.connections, services=services)
+
+
+def _analyzed(
+    files: Sequence[str], options: CaptureOptions, progress: Progress | None, cancel: threading.Event | None
+) -> Analysis:
+    from netdiag.capture.engine import analyze
+    from netdiag.capture.series import Series
+
+    threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
+    reader = Series(files, progress=progress, cancel=cancel)
+    try:
+        return analyze(reader, options)
+    finally:
+        reader.close()
+
+
+def _analyzed_apart(packets: Packets, options: CaptureOptions) -> Analysis:
+    from netdiag.capture import memory
+    from netdiag.capture.engine import analyze_packets
+
+    _preload()
+    memory.keep()
+    return analyze_packets(packets, options)
 
 
 def _with_addresses(

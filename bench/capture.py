@@ -154,7 +154,7 @@ def _stream(folder: Path, packets: int) -> Iterator[Row | str]:
     with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as generator:
         assert generator.stdout is not None
         with generator.stdout as stdin:  # closed after netdiag has ended, so that the generator does too
-            run = measured(_to_json("-", report), stdin=stdin, limit_s=STREAM_PATIENCE_S)
+            run = measured(_to_json("-", report), stdin=stdin, limit_s=STREAM_PATIENCE_S, family=True)
         _, made = generator.communicate()
     _check(report, run, packets, int(made) if generator.returncode == 0 else -1)
     what = f"{_count(packets)} packets through stdin"
@@ -211,7 +211,7 @@ def _to_json(file: str, report: Path) -> list[str]:
 def _checked(capture: Capture) -> Usage:
     """What a report takes; it must tell what the generator made."""
     report = capture.path.with_suffix(".json")
-    run = measured(_to_json(str(capture.path), report), limit_s=PATIENCE_S)
+    run = measured(_to_json(str(capture.path), report), limit_s=PATIENCE_S, family=True)
     _check(report, run, capture.packets, capture.connections)
     return run
 

@@ -51,11 +51,21 @@ def timed(command: Sequence[str]) -> Usage:
     return Usage(seconds=seconds, status=done.returncode, output=done.stdout, errors=done.stderr)
 
 
-def measured(command: Sequence[str], *, stdin: IO[bytes] | None = None, limit_s: float = LIMIT_S) -> Usage:
+def measured(
+    command: Sequence[str], *, stdin: IO[bytes] | None = None, limit_s: float = LIMIT_S, family: bool = False
+) -> Usage:
     """Time and peak memory of a process that nothing watches, its output thrown away; killed after ``limit_s`` (POSIX).
 
     The kernel counts a child's peak from what its parent held when it was started, so callers stay small themselves.
+    ``family``: with the memory of the processes that it starts, what they share counted once (Linux). They are looked
+    at twenty times a second then.
     """
+    peaks, ended = [0.0], threading.Event()
+
+    def look(pid: int) -> None:
+        while not ended.wait(0.05):
+            peaks.append(sum(map(_proportional_mb, _family(pid))))
+
     with tempfile.TemporaryFile("w+") as errors:
         start = time.perf_counter()
         process = subprocess.Popen(
@@ -63,12 +73,19 @@ def measured(command: Sequence[str], *, stdin: IO[bytes] | None = None, limit_s:
         )
         patience = threading.Timer(limit_s, process.kill)
         patience.start()
+        watcher = threading.Thread(target=look, args=(process.pid,))
+        if family:
+            watcher.start()
         _, status, used = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - start
+        ended.set()
+        if family:
+            watcher.join()
         process.returncode = os.waitstatus_to_exitcode(status)
         patience.cancel()
         errors.seek(0)
-        return Usage(seconds=seconds, status=process.returncode, peak_mb=_mib(used.ru_maxrss), errors=errors.read())
+        peak = max(_mib(used.ru_maxrss), *peaks)
+        return Usage(seconds=seconds, status=process.returncode, peak_mb=peak, errors=errors.read())
 
 
 def watched(command: Sequence[str]) -> Usage:
@@ -123,6 +140,15 @@ def _peak_mb(pid: int) -> float:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def _proportional_mb(pid: int) -> float:
+    """What a process holds, its share of what it shares (proc(5), Pss)."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
                 return int(line.split()[1]) / 1024
     return 0.0
 

@@ -16,6 +16,7 @@ route.py       the way to a port, hop by hop
 fleet.py       many targets at once
 helper.py      another process that takes a share of them
 forked.py      a copy of this process, to be such a helper
+apart.py       capture files, read by such a copy
 captures.py    capture files instead of a live network
 certificates.py  certificate files
 inspecting.py    one certificate, and what it names

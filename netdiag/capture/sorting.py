@@ -7,6 +7,7 @@ by one; what the other side had sent until then, ``Runs.since`` finds.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,10 +35,9 @@ _FIRST = {"first_syn": "syns", "first_syn_ack": "syn_acks", "first_ack": "acks"}
 class Runs:
     """Segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
 
-    ``order``: where each stands in ``columns.segments``; columns of that name are in this order here. ``run``: of each.
-    ``held``: the runs that are not empty; ``starts`` and ``lasts``: their first and last segments. ``filed``: the
-    segments of each connection in file order, one connection after the other. ``before``: how many segments the other
-    side had sent before each.
+    ``order``: where each stands in ``columns.segments``; columns of that name are in this order here, ``index`` is the
+    packet in the batch. ``filed``: the segments of each connection in file order, one connection after the other.
+    ``before``: how many segments the other side had sent before each.
 
     Where segments with some flags are, ascending: ``syns`` and ``syn_acks`` (SYN without and with ACK), ``acks``,
     ``fins``, ``resets``; ``first_syn``, ``first_syn_ack``, ``first_ack``: the first of them in each run, -1 for none.
@@ -46,11 +46,6 @@ class Runs:
     connections: what need not be handed over costs nothing on the way.
     """
 
-    run: Ints
-    held: Ints
-    sizes: Ints
-    starts: Ints
-    lasts: Ints
     seq: U32
     ack: U32
     window: npt.NDArray[np.uint16]
@@ -58,9 +53,7 @@ class Runs:
     length: Ints
     ttl: npt.NDArray[np.uint8]
     ip_id: npt.NDArray[np.uint16]
-    #: The packet in the batch, and its time.
     index: Ints
-    time: Ints
     syns: Ints
     syn_acks: Ints
     acks: Ints
@@ -78,13 +71,6 @@ class Runs:
     def __getattr__(self, name: str) -> Any:
         if name in _COLUMNS:
             found = getattr(self._columns.segments, name).take(self.order)
-        elif name == "time":
-            found = self._columns.batch.time_ns.take(self.index)
-        elif name == "run":
-            found = np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
-        elif name in ("held", "sizes", "starts", "lasts"):
-            self._hold()
-            return getattr(self, name)
         elif name in _FLAGS:
             mask, flags = _FLAGS[name]
             found = np.flatnonzero((self.flags & mask) == flags)
@@ -95,12 +81,35 @@ class Runs:
         setattr(self, name, found)
         return found
 
-    def _hold(self) -> None:
-        sizes = np.diff(self.bounds)
-        self.held = np.flatnonzero(sizes)
-        self.sizes = sizes[self.held]
-        self.starts = self.bounds[self.held]
-        self.lasts = self.starts + self.sizes - 1
+    @cached_property
+    def time(self) -> Ints:
+        """When each was captured."""
+        return self._columns.batch.time_ns.take(self.index)
+
+    @cached_property
+    def run(self) -> Ints:
+        """The run of each."""
+        return np.repeat(np.arange(len(self.bounds) - 1), np.diff(self.bounds))
+
+    @cached_property
+    def held(self) -> Ints:
+        """The runs that are not empty."""
+        return np.flatnonzero(np.diff(self.bounds))
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """How many segments each of these has."""
+        return np.diff(self.bounds)[self.held]
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Their first segments."""
+        return self.bounds[self.held]
+
+    @cached_property
+    def lasts(self) -> Ints:
+        """Their last segments."""
+        return self.bounds[self.held + 1] - 1
 
     def __len__(self) -> int:
         return len(self.order)

@@ -6,6 +6,7 @@ minor report), and refuses a newer ``schema_version``. A report is never taken f
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -136,5 +137,17 @@ def incident_schema() -> dict[str, Any]:
 
 
 def _schema(kind: type, identifier: str, title: str, description: str) -> dict[str, Any]:
-    body = msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(kind)))
+    body = _without_indents(msgspec.json.decode(msgspec.json.encode(msgspec.json.schema(kind))))
     return {"$schema": DIALECT, "$id": identifier, "title": title, "description": description, **body}
+
+
+def _without_indents(body: Any) -> Any:
+    """Descriptions are docstrings, which msgspec takes as the source has them, and from 0.23 on without indents."""
+    if isinstance(body, list):
+        return [_without_indents(item) for item in body]
+    if isinstance(body, dict):
+        clean = {name: _without_indents(item) for name, item in body.items()}
+        if isinstance(clean.get("description"), str):
+            clean["description"] = inspect.cleandoc(clean["description"])
+        return clean
+    return body

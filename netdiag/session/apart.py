@@ -9,6 +9,7 @@ Contract: as ``capture.reading.Packets``. A batch lies in a slot of memory that 
 from __future__ import annotations
 
 import mmap
+import os
 import pickle
 import stat
 import threading
@@ -51,9 +52,12 @@ def begin(
 
     That is where it cannot be copied, and for what is small or comes through a pipe.
     """
-    if not forked.possible() or not _worthwhile(paths):
+    if not forked.possible() or os.cpu_count() == 1 or not _worthwhile(paths):
         return None
-    shared = mmap.mmap(-1, _BEGIN + _SLOTS * _SLOT)
+    try:
+        shared = mmap.mmap(-1, _BEGIN + _SLOTS * _SLOT)
+    except OSError:  # a limit on memory
+        return None
     copy = forked.fork(lambda told, say: _Copy(shared, told, say).work(paths, options))
     return Apart(copy, shared, progress, cancel) if copy else None
 

@@ -61,7 +61,7 @@ def analysis(monkeypatch):
 
 def test_one_file(analysis, capsys):
     assert run(capsys, "pcap", "a.pcap") == (1, render(captured.faulty()), "")
-    assert analysis.calls == [(["a.pcap"], netdiag.CaptureOptions(), {})]
+    assert analysis.calls == [(["a.pcap"], netdiag.CaptureOptions(), {"fork": True})]
 
 
 def test_a_ticket(analysis, capsys):
@@ -98,12 +98,12 @@ def test_the_kinds_of_times(time, relative, of_day, analysis, capsys):
 
 def test_the_other_capture_is_handed_on(analysis, capsys):
     run(capsys, "pcap", "node.pcapng", "--other", "firewall.pcapng")
-    assert analysis.calls[0][2] == {"other": "firewall.pcapng"}
+    assert analysis.calls[0][2] == {"other": "firewall.pcapng", "fork": True}
 
 
 def test_the_trust_stores_are_handed_on(analysis, capsys):
     run(capsys, "pcap", "a.pcap", "--trust", "ca.pem", "--trust", "system")
-    assert analysis.calls[0][2] == {"trust": ("ca.pem", "system")}
+    assert analysis.calls[0][2] == {"trust": ("ca.pem", "system"), "fork": True}
 
 
 def test_what_is_about_printing_reaches_the_printer(analysis, capsys):

@@ -172,6 +172,12 @@ print(apart.begin((sys.argv[1],), netdiag.CaptureOptions()))
     assert run(program, CAPTURES / "loss.pcap").stdout == "None\n"
 
 
+@pytest.mark.parametrize("lack", ["os.cpu_count = lambda: 1", "apart._SLOT = 1 << 60"], ids=["processors", "memory"])
+def test_nothing_is_copied_without(lack):
+    program = f"{lack}\nprint(apart.begin((sys.argv[1],), netdiag.CaptureOptions()))"
+    assert run(program, CAPTURES / "loss.pcap").stdout == "None\n"
+
+
 def test_nothing_is_copied_beside_another_thread():
     program = """
 stop = threading.Event()

@@ -137,18 +137,19 @@ def _family(pid: int) -> tuple[int, ...]:
 
 def _peak_mb(pid: int) -> float:
     """What a process has held at most, up to now."""
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) / 1024
-    return 0.0
+    return _told_mb(pid, "status", "VmHWM:")
 
 
 def _proportional_mb(pid: int) -> float:
-    """What a process holds, its share of what it shares (proc(5), Pss)."""
+    """What a process holds, with its part of what it shares."""
+    return _told_mb(pid, "smaps_rollup", "Pss:")
+
+
+def _told_mb(pid: int, file: str, name: str) -> float:
+    """An amount of KiB that /proc tells of a process (proc(5)); 0 without it."""
     with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+        for line in Path(f"/proc/{pid}/{file}").read_text().splitlines():
+            if line.startswith(name):
                 return int(line.split()[1]) / 1024
     return 0.0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -23,8 +24,13 @@ def reports(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Report]
         for item in request.session.items
         if isinstance(item, pytest.Function) and item.module is request.module and "reports" in item.fixturenames
     }
-    with ThreadPoolExecutor(8) as pool:
-        yield {name: pool.submit(play, scene) for name, scene in selected.items()}
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)  # else a name server may wait a second for its turn among all the threads of 8 scenes
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            yield {name: pool.submit(play, scene) for name, scene in selected.items()}
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @each_scene

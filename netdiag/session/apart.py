@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from netdiag.capture.series import Progress
     from netdiag.capture.sorting import Sorted
 
-#: Bytes of files that are worth a copy, which takes as long as some 30,000 packets.
+#: Bytes of files from which on a copy gains more than it costs: some 50,000 packets.
 WORTHWHILE = 4 << 20
 
 #: Batches that wait or are in use, and the memory for each. What has no room goes through the pipe.

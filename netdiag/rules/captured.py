@@ -180,4 +180,5 @@ def syn_series(seen: Seen) -> str:
     longest = max((syns(c) for c in unanswered), key=len, default=())
     if len(longest) < 2:
         return ""
-    return f"; {classify([s.at for s in longest], ttl=longest[0].ttl).words}"
+    began = seen.capture.first if seen.capture else None
+    return f"; {classify([s.at for s in longest], ttl=longest[0].ttl, began=began).words}"

@@ -1,7 +1,8 @@
 """How a system repeats its SYN: which kind gives up that way.
 
 Contract: pure. Names families only as far as the times decide; several fit where the series was cut short by the
-application or by the capture. A capture that lost a SYN shows two waits as one, which is allowed for.
+application or by the capture. A capture that lost a SYN shows two waits as one, and one that began later lacks the
+first waits; both is allowed for.
 
 Sources: Linux ip-sysctl (tcp_syn_retries, tcp_syn_linear_timeouts since 6.5); RFC 6298 §2 and, for 3 s, RFC 1122
 §4.2.3.1; Microsoft KB 2786464 (InitialRto, MaxSynRetransmissions) and KB 175523 (SYN repeated after a reset).
@@ -57,6 +58,8 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     families: tuple[Family, ...]
     #: SYNs that the capture must have lost for the first family to fit.
     lost: int = 0
+    #: Its first SYNs were sent before the capture began.
+    late: bool = False
 
     @property
     def words(self) -> str:
@@ -71,30 +74,50 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
         ends = sorted({family.gives_up_s for family in self.families if family.gives_up_s})
         end = f", which gives up after {' or '.join(f'{end:.0f}' for end in ends)} s" if ends else ""
         lost = f" ({counted(self.lost, 'SYN')} missing from the capture)" if self.lost else ""
+        lost = " (others before the capture began)" if self.late else lost
         return f"{said}{lost}, as {names} does{end}"
 
 
-def classify(moments: Sequence[float], *, ttl: int | None = None, reset: bool = False) -> Series:
+def classify(
+    moments: Sequence[float], *, ttl: int | None = None, reset: bool = False, began: float | None = None
+) -> Series:
     """Who sends SYNs at these moments (seconds, in order).
 
-    ``ttl`` is that of a SYN, where it narrows the choice down; ``reset`` says that resets answered them.
+    ``ttl`` is that of a SYN, where it narrows the choice down; ``reset`` says that resets answered them. ``began``:
+    when the capture did.
     """
     waits = tuple(max(0.0, later - earlier) for earlier, later in pairwise(moments))
     if not waits:
         return Series(waits=(), families=())
+    usual = [f for f in FAMILIES if f.after_reset == reset and (ttl is None or initial_ttl(ttl) in f.initials)]
     for lost in range(MAX_LOST + 1):
-        fitting = [f for f in FAMILIES if f.after_reset == reset and _missing(waits, f.waits, lost) == lost]
-        if ttl is not None:
-            fitting = [f for f in fitting if initial_ttl(ttl) in f.initials]
-        if fitting:
+        if fitting := [f for f in usual if _missing(waits, f.waits, lost) == lost]:
             whole = [f for f in fitting if len(f.waits) == len(waits) + lost]
             return Series(waits=waits, families=tuple(_ordered(fitting, whole)), lost=lost)
+        late = [f for f in usual if began is not None and _late(waits, f.waits, moments[0] - began)]
+        if late:
+            return Series(waits=waits, families=tuple(late), late=True)
     return Series(waits=waits, families=())
 
 
 def _ordered(fitting: Sequence[Family], whole: Sequence[Family]) -> list[Family]:
     """A family that repeats no more often than was seen fits better than one that was cut short."""
     return [*whole, *(f for f in fitting if f not in whole)]
+
+
+def _late(waits: Sequence[float], expected: Sequence[float], since: float) -> bool:
+    """Whether ``waits`` come later in ``expected``, the SYN before them having been sent before the capture began.
+
+    ``since``: seconds from then to the first of them.
+    """
+    return any(
+        before + _tolerance(before) >= since and _missing(waits, expected[n:], 0) == 0
+        for n, before in enumerate(expected, 1)
+    )
+
+
+def _tolerance(wait: float) -> float:
+    return TOLERANCE_S + TOLERANCE * wait
 
 
 def _missing(waits: Sequence[float], expected: Sequence[float], most: int) -> int | None:
@@ -104,7 +127,7 @@ def _missing(waits: Sequence[float], expected: Sequence[float], most: int) -> in
         taken = 0.0
         for end in range(position + 1, min(len(expected), position + 1 + most - missing) + 1):
             taken = sum(expected[position:end])
-            if abs(wait - taken) <= TOLERANCE_S + TOLERANCE * taken:
+            if abs(wait - taken) <= _tolerance(taken):
                 missing += end - position - 1
                 position = end
                 break

@@ -54,6 +54,24 @@ def test_a_lost_syn_is_allowed_for_and_said() -> None:
     assert "1 SYN missing" in found.words
 
 
+@pytest.mark.parametrize(
+    ("moments", "began", "expected", "late"),
+    [
+        ((5.2, 7.2), 5.0, ["linux", "linear", "macos"], True),  # 1 s before them, 1 s or 5 SYNs before the capture
+        ((5.2, 7.2, 11.3), 5.0, ["linux", "linear", "macos"], True),
+        ((6.5, 8.5), 5.0, ["linear", "macos"], False),  # the SYN before the first would be in the capture
+        ((5.2, 11.2), 5.0, ["linux-old"], True),
+        ((5.2, 6.2, 8.2), 5.0, ["linux"], False),  # nothing is missing
+        ((5.2, 10.2), 5.0, [], False),
+    ],
+)
+def test_a_capture_may_begin_later_than_a_series(moments, began, expected, late) -> None:
+    found = classify(moments, ttl=64, began=began)
+    assert [family.name for family in found.families] == [NAMES[name] for name in expected]
+    assert found.late is late
+    assert ("before the capture began" in found.words) is late
+
+
 def test_the_guides_words() -> None:
     words = classify((0, 3.0, 9.0), ttl=128).words
     assert words.startswith("SYN sent again after 3.0 s, 6.0 s (2 x SynReTransmit)")

@@ -99,9 +99,9 @@ class Services:
         self._counts = np.zeros((len(_COUNTS), count), np.int64)
         self._amounts = np.zeros((len(_AMOUNTS), count))
         self._ttls = np.zeros((count, 256), np.int64)
-        #: Of each connection: its server and the round trip in ms; ``_room``: how many more are wanted.
+        #: Of each connection: its server and the round trip in ms; ``_room``: how many more of each server are wanted.
         self._times: list[tuple[Ints, npt.NDArray[np.float64]]] = []
-        self._room = _MAX_TIMED
+        self._room = np.full(count, _MAX_TIMED // max(count, 1))
         #: ``server << 32 | name``, and how many connections have it.
         self._names: list[tuple[Ints, Ints]] = []
 
@@ -135,8 +135,9 @@ class Services:
             total += np.bincount(at, amount, self._count)
         self._ttls += _by_two(at, of(rows, "ttl_syn_ack", server), self._ttls)
         begun, answered = of(rows, "syn_time", client), of(rows, "syn_ack_time", server)
-        timed = np.flatnonzero((begun != NEVER) & (answered != NEVER))[: self._room]
-        self._room -= len(timed)
+        timed = np.flatnonzero((begun != NEVER) & (answered != NEVER))
+        timed = timed[_among_first(at[timed], self._room)]
+        self._room -= np.bincount(at[timed], minlength=self._count)
         self._times.append((at[timed], (answered[timed] - begun[timed]) / 1e6))
         named = np.flatnonzero(rows["name"])
         self._names.append(_tally((at[named] << 32) | rows["name"][named]))
@@ -218,6 +219,14 @@ def _resets(rows: Rows, client: Ints, opening: Ints, closing: Ints) -> tuple[Boo
 def _by_two(server: Ints, value: npt.NDArray[np.integer], shape: Ints) -> Ints:
     """How often each value occurs with each server, in a table of that shape."""
     return np.bincount(server * shape.shape[1] + value, minlength=shape.size).reshape(shape.shape)
+
+
+def _among_first(server: Ints, room: Ints) -> Ints:
+    """Which are among the first ``room[n]`` of server n."""
+    order = np.argsort(server, kind="stable")
+    counts = np.bincount(server, minlength=len(room))
+    place = np.arange(len(server)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return order[place < room[server[order]]]
 
 
 def _tally(pairs: Ints, counts: Ints | None = None) -> tuple[Ints, Ints]:

@@ -29,7 +29,7 @@ from netdiag.model import (
     TlsObservation,
     UsageError,
 )
-from netdiag.session.comparing import compared
+from netdiag.session.comparing import analyzed, compared
 from netdiag.session.judgement import describe, judge_capture
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def analyze_capture(
             if packets:
                 with packets:
                     return _analyzed_apart(packets, chosen)
-        return _analyzed(files, chosen, progress, cancel)
+        threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
+        return analyzed(files, chosen, progress, cancel)
 
     options = _with_addresses(options or CaptureOptions(), files, read)
     analysis = read(options)
@@ -145,20 +146,6 @@ def analyze_capture(
         took_s=time.perf_counter() - clock,
     )
     return CaptureAnalysis(report=report, connections=analysis.connections, services=services)
-
-
-def _analyzed(
-    files: Sequence[str], options: CaptureOptions, progress: Progress | None, cancel: threading.Event | None
-) -> Analysis:
-    from netdiag.capture.engine import analyze
-    from netdiag.capture.series import Series
-
-    threading.Thread(target=_preload, name="netdiag-preload", daemon=True).start()
-    reader = Series(files, progress=progress, cancel=cancel)
-    try:
-        return analyze(reader, options)
-    finally:
-        reader.close()
 
 
 def _analyzed_apart(packets: Packets, options: CaptureOptions) -> Analysis:

@@ -35,7 +35,7 @@ def compared(
 
     # Hosts and ports may be translated on the way, and the clock may be another: all of it is read.
     everything = CaptureOptions(live_connections=options.live_connections)
-    there = _read((other,), everything, progress, cancel)
+    there = analyzed((other,), everything, progress, cancel)
     observations = align(
         analysis,
         there,
@@ -46,9 +46,10 @@ def compared(
     return (msgspec.structs.replace(there.summary, id="capture-2"), *observations)
 
 
-def _read(
+def analyzed(
     files: Sequence[str], options: CaptureOptions, progress: Progress | None, cancel: threading.Event | None
 ) -> Analysis:
+    """What these files hold, read by this process."""
     from netdiag.capture.engine import analyze
     from netdiag.capture.series import Series
 
@@ -63,4 +64,4 @@ def _again(files: Sequence[str], options: CaptureOptions, cancel: threading.Even
     """Reads the files once more, for all packets of some connections; a stream cannot be."""
     if "-" in files:
         return None
-    return lambda numbers: _read(files, msgspec.structs.replace(options, conversations=numbers), None, cancel)
+    return lambda numbers: analyzed(files, msgspec.structs.replace(options, conversations=numbers), None, cancel)

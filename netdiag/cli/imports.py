@@ -16,7 +16,7 @@ def load_msgspec() -> None:
     if absent:
         sys.modules["typing_extensions"] = None  # type: ignore[assignment]  # "cannot be imported" (import system, 5.3.1)
     try:
-        import msgspec  # noqa: F401
+        import msgspec  # noqa: F401 - only to have it loaded
     finally:
         if absent:
             del sys.modules["typing_extensions"]
@@ -31,4 +31,4 @@ def load_numpy() -> None:
     # A module that holds nothing else; numpy's own documentation replaces its like with a mock in this way.
     documentation = "numpy._core._add_newdocs"
     sys.modules.setdefault(documentation, ModuleType(documentation))
-    import numpy  # noqa: F401
+    import numpy  # noqa: F401 - as above

@@ -43,6 +43,7 @@ MAX_BANNER = 200
 CLOSE_S = 0.2
 
 _STEP = "handshake"
+_GONE = "the peer closed the connection during the handshake"
 _VERSIONS: Final = {
     "TLSv1": SSL.TLS1_VERSION,
     "TLSv1.1": SSL.TLS1_1_VERSION,
@@ -435,6 +436,8 @@ def system_handshake(
         with context.wrap_socket(stream.socket, server_hostname=server_name.rstrip(".") or address.host) as sock:
             version = sock.version() or ""
             cipher = (sock.cipher() or ("",))[0]
+        if not version:  # where the connection was gone before it began, no handshake is made and none complains
+            failure = Failure(kind="eof", step=_STEP, detail=_GONE)
     except (OSError, ValueError) as error:  # ValueError: a name that the platform cannot match
         failure = _system_failure(error)
     finally:
@@ -460,7 +463,7 @@ def _system_failure(error: OSError | ValueError) -> Failure:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Failure(kind="certificate", step=_STEP, detail=getattr(error, "verify_message", "") or str(error))
     if isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):  # the latter until Python 3.11.3 (gh-95494)
-        return Failure(kind="eof", step=_STEP, detail="the peer closed the connection during the handshake")
+        return Failure(kind="eof", step=_STEP, detail=_GONE)
     if isinstance(error, ssl.SSLError):
         reason = error.reason or str(error)
         return Failure(kind="tls-alert" if "ALERT" in reason else "tls-malformed", step=_STEP, detail=reason)

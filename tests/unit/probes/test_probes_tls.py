@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import select
 import socket
 import ssl
 import struct
@@ -434,6 +436,20 @@ class TestSystem:
     )
     def test_no_verdict(self, handler, kind):
         assert self.judge(handler).failure.kind == kind
+
+    def test_gone_before_it_began(self):
+        """A reset that was already told of leaves a socket that the ssl module takes for one not yet connected."""
+        deadline = Deadline(5)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            address = Address(*server.getsockname())
+            stream = Net().connect(address, deadline)
+            accepted = server.accept()[0]
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            assert select.select([stream.socket], [], [], 5)[0]
+            assert stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+            seen = system_handshake(stream, address=address, server_name=HOST, deadline=deadline, step=STEP)
+        assert (seen.outcome, seen.failure.kind) == ("failed", "eof")
 
     def test_silence(self):
         assert self.judge(until_closed, seconds=0.1).failure.kind == "timeout"

@@ -60,16 +60,21 @@ class Connections:
     """The connections of one capture, in the order of their numbers."""
 
     def __init__(
-        self, table: Table, names: list[str], notes: dict[int, tuple[str, str]], addresses: Callable[[], Names]
+        self,
+        table: Table,
+        count: int,
+        names: list[str],
+        notes: dict[int, tuple[str, str]],
+        addresses: Callable[[], Names],
     ) -> None:
         self._table = table
+        self._count = count
         self._names = names
         #: Connection -> (ICMP error that quotes it, program that owned it).
         self._notes = notes
         self._addresses = addresses
         #: Connection -> the name that its own packets tell beyond its ClientHello: an HTTP request, a CONNECT.
         self.names: dict[int, str] = {}
-        self._count = sum(int(np.count_nonzero(rows["selected"])) for rows in table.chunks())
 
     def __len__(self) -> int:
         return self._count
@@ -247,7 +252,7 @@ def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
 
         return names_in(keeper.capture, info.names)
 
-    found = Connections(tracker.table, tracker.names, keeper.notes, names)
+    found = Connections(tracker.table, int(outcomes.sum()), tracker.names, keeper.notes, names)
     summary = _summary(info, totals, found, outcomes, sums, twice)
     return Analysis(info, summary, found, keeper.capture, names, services, tracker.names)
 

@@ -240,7 +240,7 @@ class Keeper:
             [(seen[n].quoted_source, seen[n].quoted_source_port) for n in tcp],
             [(seen[n].quoted_destination, seen[n].quoted_destination_port) for n in tcp],
         )
-        places = tracker.table.find(hashes)
+        places = tracker.table.find(tracker.table.number(hashes))
         joined = list(seen)
         for n, place in zip(tcp, places.tolist(), strict=True):
             if place >= 0:

@@ -8,6 +8,8 @@ What the columns mean stands in ``connections.py``; ``[..., 0]`` of a pair belon
 
 from __future__ import annotations
 
+import itertools
+import mmap
 import weakref
 from collections.abc import Iterator, Sequence
 from typing import IO, TypeVar
@@ -101,9 +103,13 @@ _FULL, _PLACES = 0.7, 1 << 17
 #: About how many new rows a batch brings, for which there is room beyond the limit.
 _BATCH_ROWS = 16_384
 
+#: The place of a row that there is not; places on disk begin below it.
+_NOWHERE = -1
+
 _DEAD = np.uint32(0xFFFF_FFFF)
 _RAW = np.dtype(f"V{ROW.itemsize}")
-_CHUNK = 16_384
+#: So many rows fit into a processor's cache, where one column after the other is looked at.
+_CHUNK = 8192
 
 
 def pick(rows: Rows, which: npt.NDArray[np.generic]) -> Rows:
@@ -115,13 +121,6 @@ def pick(rows: Rows, which: npt.NDArray[np.generic]) -> Rows:
 def _copy(rows: Rows, which: Ints, to: Rows) -> None:
     """Copy some rows to a place of their own."""
     np.take(rows.view(_RAW), which, out=to.view(_RAW), mode="clip")  # the other mode makes one more copy
-
-
-def repeat(row: Rows, count: int) -> Rows:
-    """``count`` times the one row."""
-    rows = np.empty(count, ROW)
-    rows.view(_RAW)[:] = row.view(_RAW)
-    return rows
 
 
 def store(rows: Rows, which: npt.NDArray[np.generic], values: Rows) -> None:
@@ -143,125 +142,127 @@ def both(rows: Rows, name: str) -> npt.NDArray[np.int64]:
 
 
 class Index:
-    """A hash table from u64 to i64, open addressing with linear probing, on whole arrays at a time."""
+    """Numbers keys (u64, not 0) in the order in which they come: a hash table, on whole arrays at a time."""
 
-    def __init__(self, capacity: int = _PLACES) -> None:
-        self._keys = np.zeros(capacity, np.uint64)
-        self._values = np.zeros(capacity, np.int64)
-        self._used = 0
+    def __init__(self) -> None:
+        self._given = 0
+        self._clear(_PLACES)
 
-    def find(self, keys: U64) -> Ints:
-        """The value of each key, -1 where there is none."""
-        found = np.full(len(keys), -1, np.int64)
-        mask = np.uint64(len(self._keys) - 1)
-        place = keys & mask
-        waiting = np.arange(len(keys))
-        while len(waiting):
-            there = self._keys[place]
-            hit = there == keys[waiting]
-            found[waiting[hit]] = self._values[place[hit]]
-            go_on = ~hit & (there != 0)
-            waiting = waiting[go_on]
-            place = (place[go_on] + np.uint64(1)) & mask
-        return found
+    def __len__(self) -> int:
+        """How many numbers were given."""
+        return self._given
 
-    def put(self, keys: U64, values: Ints) -> None:
-        """Set the values of keys; of a key that occurs several times, the last value stays."""
-        while self._used + len(keys) > len(self._keys) * _FULL:
-            self._used = int(np.count_nonzero(self._keys))
-            if self._used + len(keys) > len(self._keys) * _FULL:
-                self.rebuild(len(self._keys) * 2)
-        self._used += len(keys)  # at most: some may be there already
-        mask = np.uint64(len(self._keys) - 1)
-        place = keys & mask
-        while len(keys):
-            there = self._keys[place]
-            free = there == 0
-            self._keys[place[free]] = keys[free]  # of several that want one place, one gets it
-            mine = self._keys[place] == keys
-            self._values[place[mine]] = values[mine]
-            go_on = ~mine
-            keys, values, place = keys[go_on], values[go_on], (place[go_on] + np.uint64(1)) & mask
-
-    def rebuild(self, capacity: int, keep: npt.NDArray[np.bool_] | None = None) -> None:
-        """Into a table of that size, with those entries of ``items`` that are to be kept."""
-        keys, values = self.items()
-        if keep is not None:
-            keys, values = keys[keep], values[keep]
-        self._keys, self._values, self._used = np.zeros(capacity, np.uint64), np.zeros(capacity, np.int64), 0
-        self.put(keys, values)
+    def number(self, keys: U64) -> Ints:
+        """The number of each key; a new one gets the next."""
+        while self._given + len(keys) > len(self._keys) * _FULL:
+            known, numbers = self.items()
+            self._clear(len(self._keys) * 2)
+            self._numbers[self._places(known)] = numbers
+        places = self._places(keys)
+        numbers = self._numbers.take(places).astype(np.int64)
+        new = np.flatnonzero(numbers < 0)
+        self._numbers[places.take(new)] = np.arange(self._given, self._given + len(new))
+        self._given += len(new)
+        numbers[new] = self._numbers.take(places.take(new))  # a key that is new twice has its last
+        return numbers
 
     def items(self) -> tuple[U64, Ints]:
-        """All keys, all values."""
-        used = self._keys != 0
-        return self._keys[used], self._values[used]
+        """All keys, all numbers."""
+        used = np.flatnonzero(self._keys)
+        return self._keys.take(used), self._numbers.take(used).astype(np.int64)
 
-    @property
-    def capacity(self) -> int:
-        """Places in the table."""
-        return len(self._keys)
+    def renumber(self, keys: U64) -> Ints:
+        """Forget all keys but these; their new numbers."""
+        self._clear(len(self._keys))
+        self._given = 0
+        return self.number(keys)
+
+    def _clear(self, capacity: int) -> None:
+        self._keys = np.zeros(capacity, np.uint64)
+        self._numbers = np.full(capacity, -1, np.int32)
+
+    def _places(self, keys: U64) -> Ints:
+        """Where each key stands, or from now on stands."""
+        last = len(self._keys) - 1
+        places = (keys & np.uint64(last)).view(np.int64)
+        waiting, place = np.arange(len(keys)), places
+        for step in itertools.count(1):
+            free = np.flatnonzero(self._keys.take(place) == 0)
+            self._keys[place.take(free)] = keys.take(free)  # of several that want one place, one gets it
+            others = np.flatnonzero(self._keys.take(place) != keys)
+            if not len(others):
+                break
+            # Triangular probing: other than linear, it does not let full places cluster, and takes few rounds.
+            waiting, keys = waiting.take(others), keys.take(others)
+            place = (place.take(others) + step) & last
+            places[waiting] = place
+        return places
 
 
 class Table:
-    """Rows by hash. A row's place is its position in memory; places of rows on disk are negative."""
+    """Rows by the number of their ends. A row's place is its position in memory; on disk, places are negative."""
 
     def __init__(self, limit: int) -> None:
         self._limit = max(limit, 2)
         self._rows: Rows = memory.zeros(self._limit + _BATCH_ROWS, ROW)
-        self._hashes = np.zeros(len(self._rows), np.uint64)
+        #: Of each row: the number of its ends.
+        self._ends = np.zeros(len(self._rows), np.int64)
         self._free: Ints = np.empty(0, np.int64)
         self._used = 0
         self._index = Index()
+        #: Of each number: the place of the last row that has it, ``_NOWHERE`` without one.
+        self._where = np.full(len(self._rows), _NOWHERE)
         #: Rows that ever went to disk, and how many of the first of them are no longer found.
         self._spilled = self._forgotten = 0
         self._disk: _Disk | None = None
-        self.created = 0
 
-    def find(self, hashes: U64) -> Ints:
-        """Where the row of each is, -1 for none. Rows on disk are brought back first."""
-        places = self._index.find(hashes)
-        away = np.flatnonzero(places < -1)
+    def number(self, hashes: U64) -> Ints:
+        """The number of each connection's ends, until the next ``room``."""
+        numbers = self._index.number(hashes)
+        while len(self._index) > len(self._where):
+            self._where = np.concatenate((self._where, np.full(len(self._where), _NOWHERE)))
+        return numbers
+
+    def find(self, ends: Ints) -> Ints:
+        """Where the last row of each is, -1 for none. Rows on disk are brought back first."""
+        places = self._where.take(ends)
+        away = ends.take(np.flatnonzero(places < _NOWHERE))
         if len(away):
-            names, first, same = np.unique(places[away], return_index=True, return_inverse=True)
-            rows = self._bring_back(names)
-            places[away] = self._place(rows, np.arange(len(rows)), hashes[away[first]])[same]
+            away = np.unique(away)
+            rows = self._bring_back(self._where.take(away))
+            self.put(self.place(away), rows)
+            places = self._where.take(ends)
         return places
 
     def take(self, places: Ints) -> Rows:
-        """Copies of rows."""
-        return pick(self._rows, places)
+        """Copies of rows; of any row where the place is -1."""
+        rows = np.empty(len(places), ROW)
+        _copy(self._rows, places, rows)
+        return rows
 
     def put(self, places: Ints, rows: Rows) -> None:
         """Write copies back."""
         store(self._rows, places, rows)
 
-    def add(self, rows: Rows, which: Ints, hashes: U64) -> None:
-        """Copies of some rows, as new ones. Of rows with equal hashes, the last is found from now on."""
-        self.created += len(which)
-        self._place(rows, which, hashes)
+    def place(self, ends: Ints) -> Ints:
+        """Places for new rows, which are found from now on; of several with the same ends, the last."""
+        places = self._free[: len(ends)]
+        self._free = self._free[len(places) :]
+        more = len(ends) - len(places)
+        if more:
+            while self._used + more > len(self._rows):
+                self._rows = _longer(self._rows)
+                self._ends = _longer(self._ends)
+            places = np.concatenate((places, np.arange(self._used, self._used + more)))
+            self._used += more
+        self._ends[places] = ends
+        self._where[ends] = places
+        return places
 
     def room(self) -> None:
         """See to it that a batch's new rows can be added: rows may move to disk now, and places change."""
         if self._used - len(self._free) >= self._limit:
             self._spill()
-
-    def _place(self, rows: Rows, which: Ints, hashes: U64) -> Ints:
-        places = self._free[: len(which)]
-        self._free = self._free[len(places) :]
-        more = len(which) - len(places)
-        if more:
-            while self._used + more > len(self._rows):
-                self._rows = _longer(self._rows)
-                self._hashes = _longer(self._hashes)
-            places = np.concatenate((places, np.arange(self._used, self._used + more)))
-            self._used += more
-        if more == len(which):  # one after the other: each is copied once
-            _copy(rows, which, self._rows[places[0] : places[0] + more])
-        else:
-            self.put(places, pick(rows, which))
-        self._hashes[places] = hashes
-        self._index.put(hashes, places)
-        return places
 
     def _in_memory(self) -> Ints:
         there = np.ones(self._used, bool)
@@ -274,17 +275,14 @@ class Table:
         times = self._rows["last_time"][places]
         half = len(places) // 2
         chosen = places[np.sort(np.argpartition(times, half)[:half])]
-        if not half:
-            return
         if self._disk is None:
             self._disk = _Disk()
             weakref.finalize(self, self._disk.close)
         self._disk.append(self._rows, chosen)
-        names = -2 - np.arange(self._spilled, self._spilled + half)
+        ends = self._ends.take(chosen)
+        last = np.flatnonzero(self._where.take(ends) == chosen)  # an earlier incarnation is found by nobody
+        self._where[ends.take(last)] = _NOWHERE - 1 - self._spilled - last
         self._spilled += half
-        hashes = self._hashes[chosen]
-        current = self._index.find(hashes) == chosen  # an earlier incarnation is found by nobody
-        self._index.put(hashes[current], names[current])
         self._free = np.concatenate((self._free, chosen))
         self._forget()
 
@@ -292,10 +290,18 @@ class Table:
         """Let go of the rows that went to disk longest ago."""
         if self._spilled - self._forgotten <= MAX_REMEMBERED:
             return
-        _, values = self._index.items()
-        if np.count_nonzero(values < -1) > MAX_REMEMBERED:
-            self._forgotten = self._spilled - MAX_REMEMBERED // 2
-            self._index.rebuild(self._index.capacity, (values >= -1) | (values <= -2 - self._forgotten))
+        if np.count_nonzero(self._where < _NOWHERE) <= MAX_REMEMBERED:
+            return
+        self._forgotten = self._spilled - MAX_REMEMBERED // 2
+        keys, ends = self._index.items()
+        where = self._where.take(ends)
+        kept = np.flatnonzero((where >= 0) | (where < _NOWHERE - self._forgotten))
+        where, ends = where.take(kept), self._index.renumber(keys.take(kept))
+        self._where.fill(_NOWHERE)
+        self._where[ends] = where
+        here = np.flatnonzero(where >= 0)
+        self._ends.fill(0)  # an earlier incarnation may have any number, since it is found by none
+        self._ends[where.take(here)] = ends.take(here)
 
     def _bring_back(self, names: Ints) -> Rows:
         assert self._disk is not None
@@ -312,10 +318,11 @@ class Table:
 
     def _on_disk(self) -> Iterator[Rows]:
         if self._disk is not None:
-            file = self._disk.file()
-            file.seek(0)
-            while data := file.read(_CHUNK * ROW.itemsize):
-                yield np.frombuffer(data, ROW)
+            descriptor = self._disk.file().fileno()
+            for start in range(0, self._spilled, _CHUNK):  # whole pages on every system
+                size = min(_CHUNK, self._spilled - start) * ROW.itemsize
+                mapped = mmap.mmap(descriptor, size, access=mmap.ACCESS_READ, offset=start * ROW.itemsize)
+                yield np.frombuffer(mapped, ROW)
 
     def chunks(self) -> Iterator[Rows]:
         """Every row, some ten thousand at a time, in no particular order. They may be the table's own: only to read."""

@@ -19,7 +19,7 @@ from netdiag.capture.incarnations import divided
 from netdiag.capture.judging import Marks
 from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import NEVER, ROW, Rows, Table, pick, repeat, store
+from netdiag.capture.table import NEVER, ROW, Rows, Table, pick, store
 
 #: Names of servers that are told apart.
 MAX_NAMES = 100_000
@@ -72,12 +72,12 @@ class Tracker:
             return None
         table = self.table
         table.room()
-        places, rows = self._rows(batch.hashes)
+        ends, places, rows = self._rows(batch.hashes)
         batch = divided(batch, rows)
         if batch.reused.any():
-            places, rows = self._rows(batch.hashes)
+            ends, places, rows = self._rows(batch.hashes)
             places[batch.reused] = -1
-            store(rows, batch.reused, repeat(_FRESH, int(batch.reused.sum())))
+            store(rows, batch.reused, _FRESH)
         new = np.flatnonzero(places < 0)
         new = new[np.argsort(batch.all.index[batch.first[new]])]  # numbers follow the order of first packets
         _set_base(rows, batch)
@@ -86,19 +86,17 @@ class Tracker:
         self._name(rows, batch)
         if self._choose is not None:
             self._choose(rows)
-        known = places >= 0
-        table.put(places[known], pick(rows, known))
-        if len(new):
-            table.add(rows, new, batch.hashes[new])
+        places[new] = table.place(ends[new])
+        table.put(places, rows)
         return Tracked(batch, rows, marks)
 
-    def _rows(self, hashes: U64) -> tuple[Ints, Rows]:
-        """Copies of the connections' rows and where they are in the table, -1 for new ones."""
-        places = self.table.find(hashes)
-        rows = repeat(_FRESH, len(places))
-        known = places >= 0
-        store(rows, known, self.table.take(places[known]))
-        return places, rows
+    def _rows(self, hashes: U64) -> tuple[Ints, Ints, Rows]:
+        """The numbers of the connections' ends, where their rows are in the table, -1 for new ones, and copies."""
+        ends = self.table.number(hashes)
+        places = self.table.find(ends)
+        rows = self.table.take(places)
+        store(rows, np.flatnonzero(places < 0), _FRESH)
+        return ends, places, rows
 
     def _describe(self, rows: Rows, batch: Sorted, new: Ints) -> None:
         """What a connection is, from its first packet."""

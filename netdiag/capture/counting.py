@@ -12,7 +12,7 @@ from netdiag.capture.columns import ACK, FIN, RST, SYN, gather
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS, Marks, judge
 from netdiag.capture.packets import Bools, Bytes, Ints
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows
+from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows, both, by_run, carry
 
 #: An option of the maximum segment size: its kind, its length, its value.
 _OPTION = np.dtype("V4")
@@ -72,11 +72,11 @@ class _Counting:
         """Count the segments ``at`` for their connections and sides."""
         if len(at):
             s = self.s
-            self.rows[name] += np.bincount(s.run[at], minlength=len(s.bounds) - 1).reshape(-1, 2).astype(np.uint32)
+            carry(self.rows, name, np.add, np.bincount(s.run[at], minlength=len(s.bounds) - 1))
 
     def _count_packets(self) -> None:
         rows, s = self.rows, self.batch.all
-        rows["packets"] += np.diff(s.bounds).reshape(-1, 2).astype(np.uint32)
+        carry(rows, "packets", np.add, np.diff(s.bounds))
         times = self.batch.columns.batch.time_ns
         ordered = bool((times[1:] >= times[:-1]).all())
         latest = np.full(len(s.bounds) - 1, NEVER)
@@ -92,11 +92,11 @@ class _Counting:
         rows, s = self.rows, self.s
         carried = np.zeros(len(s.bounds) - 1, np.int64)
         carried[s.held] = np.add.reduceat(s.length, s.starts)
-        rows["bytes"] += carried.reshape(-1, 2).astype(np.uint64)
+        carry(rows, "bytes", np.add, carried)
         begun = np.flatnonzero((s.first_syn >= 0) | (s.first_syn_ack >= 0))
         connection, side = begun >> 1, begun & 1
         #: Runs with the first packets with SYN of their side.
-        self.begun = begun[(rows["syn"][connection, side] == 0) & (rows["syn_ack"][connection, side] == 0)]
+        self.begun = begun.compress((rows["syn"][connection, side] == 0) & (rows["syn_ack"][connection, side] == 0))
         self._tally("syn", s.syns)
         self._tally("syn_ack", s.syn_acks)
         self._tally("fin", s.fins)
@@ -104,8 +104,8 @@ class _Counting:
         marked = np.flatnonzero(self.marked)
         marks = self.marked[marked]
         for bit, name in enumerate(MARKS):
-            self._tally(name, marked[(marks >> bit & 1) != 0])
-        twice = marked[(marks & CAPTURED_TWICE) != 0]
+            self._tally(name, marked.compress(marks >> bit & 1))
+        twice = marked.compress(marks & CAPTURED_TWICE)
         if len(twice):
             rows["captured_twice"] += np.bincount(s.run[twice] >> 1, minlength=len(rows)).astype(np.uint32)
 
@@ -142,7 +142,7 @@ class _Counting:
                 ttl[s.resets] = nothing
             found = np.full(len(s.bounds) - 1, nothing, np.uint8)
             found[s.held] = ufunc.reduceat(ttl, s.starts)
-            rows[name] = ufunc(rows[name], found.reshape(-1, 2))
+            carry(rows, name, ufunc, found)
 
     def _open(self) -> None:
         """Who opened, and when."""
@@ -152,33 +152,35 @@ class _Counting:
             here = (opened >= 0) & (rows[name] < 0)
             rows[name][here] = s.run[opened[here]] & 1
         for name, first in (("ttl_syn", s.first_syn), ("ttl_syn_ack", s.first_syn_ack)):
-            run = np.flatnonzero((first >= 0) & (rows[name].reshape(-1) == 0))
+            run = np.flatnonzero((first >= 0) & (by_run(rows, name) == 0))
             rows[name][run >> 1, run & 1] = s.ttl[first[run]]
         self._opening_times()
 
     def _opening_times(self) -> None:
         """A run may be the client's, ``run ^ 1`` is then its server's."""
         rows, s, answer = self.rows, self.s, self.s.first_syn_ack
-        unanswered = rows["syn_ack_time"].reshape(-1) == NEVER
+        unanswered = by_run(rows, "syn_ack_time") == NEVER
         syns = s.syns[(self.marked[s.syns] & CAPTURED_TWICE) == 0]
         run = s.run[syns]
         theirs = answer[run ^ 1]
         waits = unanswered[run ^ 1] & ((theirs < 0) | (s.index[syns] < s.index[theirs]))
-        run = run[waits]
-        rows["syn_time"][run >> 1, run & 1] = s.time[syns[waits]]  # of several, the last stays
+        run = run.compress(waits)
+        rows["syn_time"][run >> 1, run & 1] = s.time[syns.compress(waits)]  # of several, the last stays
         run = np.flatnonzero((answer >= 0) & unanswered)
         at = answer[run]
         rows["syn_ack_time"][run >> 1, run & 1] = s.time[at]
         rows["syn_ack_frame"][run >> 1, run & 1] = self.first_frame + s.index[at]
-        answered = (rows["syn_ack_time"] != NEVER)[:, ::-1] & (rows["ack_time"] == NEVER)
-        run = np.flatnonzero(answered)
+        answered, waiting = by_run(rows, "syn_ack_time") != NEVER, by_run(rows, "ack_time") == NEVER
+        waiting[0::2] &= answered[1::2]
+        waiting[1::2] &= answered[0::2]
+        run = np.flatnonzero(waiting)
         if len(run):
             since = s.bounds[run].copy()
             now = (answer[run ^ 1] >= 0) & unanswered[run ^ 1]  # in this batch; before it otherwise
             since[now] = s.since(answer[run[now] ^ 1])
             acks = np.flatnonzero(((s.flags & (ACK | SYN | RST)) == ACK) & (self.marked < CAPTURED_TWICE))
             ack = s.first_since(acks, run, since)
-            run, ack = run[ack >= 0], ack[ack >= 0]
+            run, ack = run.compress(ack >= 0), ack.compress(ack >= 0)
             rows["ack_time"][run >> 1, run & 1] = s.time[ack]
 
     def _mss(self) -> None:
@@ -201,7 +203,7 @@ class _Counting:
             return
         of_side = s.first(s.resets)
         first = s.by_connection(of_side)
-        begins = np.flatnonzero((first >= 0) & (rows["ttl_rst"] == 0).all(axis=1))
+        begins = np.flatnonzero((first >= 0) & (both(rows, "ttl_rst") == 0))
         sent = np.concatenate(([0], np.cumsum(s.length)))
         closed = np.zeros(len(begins), np.uint8)
         for side in (0, 1):
@@ -213,7 +215,7 @@ class _Counting:
             fins_later = np.searchsorted(s.fins, end) - np.searchsorted(s.fins, later)
             closed |= (rows["fin"][begins, side] > fins_later).view(np.uint8) << side
         rows["rst_fins"][begins] = closed
-        run = np.flatnonzero((of_side >= 0) & (rows["ttl_rst"].reshape(-1) == 0))
+        run = np.flatnonzero((of_side >= 0) & (by_run(rows, "ttl_rst") == 0))
         rows["ttl_rst"][run >> 1, run & 1] = s.ttl[of_side[run]]
 
 

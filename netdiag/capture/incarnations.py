@@ -7,7 +7,7 @@ import numpy as np
 from netdiag.capture.columns import ACK, LOOSE, SYN
 from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import Rows
+from netdiag.capture.table import Rows, by_run
 
 
 def divided(batch: Sorted, rows: Rows) -> Sorted:
@@ -29,11 +29,11 @@ def _suspects(batch: Sorted, rows: Rows) -> Bools:
     at = s.syns
     run = s.run[at]
     connection = run >> 1
-    based = rows["has_base"].reshape(-1)[run]
+    based = by_run(rows, "has_base")[run]
     first = batch.first[connection]
     begun = (s.seq[at] == s.seq[first]) & (run == s.run[first])  # by a SYN of the same side and number, or by this one
     begun &= (s.flags[first] & SYN) != 0
-    own = np.where(based, rows["base"].reshape(-1)[run] == s.seq[at], begun)
+    own = np.where(based, by_run(rows, "base")[run] == s.seq[at], begun)
     if batch.odd is not None:
         own &= (batch.odd[at] == 0) & (batch.odd[first] == 0)
     if len(s.syn_acks):
@@ -42,7 +42,7 @@ def _suspects(batch: Sorted, rows: Rows) -> Bools:
         own &= ~moving[connection]
     own |= (at == first) & ~based  # what begins a connection cannot reuse it
     suspects = np.zeros(len(rows), bool)
-    suspects[connection[~own]] = True
+    suspects[connection.compress(~own)] = True
     return suspects
 
 
@@ -56,8 +56,8 @@ def _moving(batch: Sorted, rows: Rows) -> Ints:
     begins = (s.seq[at] == s.seq[start]) & ((s.flags[start] & SYN) != 0) & ((told < 0) | (s.index[told] > s.index[at]))
     if batch.odd is not None:
         begins &= batch.odd[start] == 0
-    based = rows["has_base"].reshape(-1)[run]
-    found: Ints = run[~np.where(based, rows["base"].reshape(-1)[run] == s.seq[at], begins)] >> 1
+    based = by_run(rows, "has_base")[run]
+    found: Ints = run.compress(~np.where(based, by_run(rows, "base")[run] == s.seq[at], begins)) >> 1
     return found
 
 

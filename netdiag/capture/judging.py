@@ -13,7 +13,7 @@ import numpy.typing as npt
 from netdiag.capture.columns import ACK, FIN, RST, SYN, U32
 from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Runs
-from netdiag.capture.table import Rows
+from netdiag.capture.table import Rows, by_run
 
 #: Sooner than this after the newest data, an old segment was overtaken on the way, not sent again. Wireshark's limit.
 REORDERED_NS = 3_000_000
@@ -67,14 +67,14 @@ class _Judging:
     def __init__(self, s: Runs, rows: Rows) -> None:
         self.s, self.rows = s, rows
         self.marks = np.zeros(len(s), np.uint8)
-        self.had = rows["has_next"].reshape(-1)[s.held]
+        self.had = by_run(rows, "has_next")[s.held]
         self.total: U32 = s.length.astype(np.uint32)
         self.total += (s.flags & FIN) + (s.flags >> 1 & 1)
         self.after: U32 = s.seq + self.total
         self.known: Bools | None = None
         self.on_time = np.empty(len(s), bool)
         np.equal(s.seq[1:], self.after[:-1], out=self.on_time[1:])
-        nexts: U32 = np.where(self.had, rows["next"].reshape(-1)[s.held], s.seq[s.starts])
+        nexts: U32 = np.where(self.had, by_run(rows, "next")[s.held], s.seq[s.starts])
         self.on_time[s.starts] = s.seq[s.starts] == nexts
         bent = np.flatnonzero(~self.on_time)
         self.on_time[s.starts] &= self.had
@@ -98,7 +98,7 @@ class _Judging:
         same = np.empty(len(s), bool)
         same[1:] = (s.ack[1:] == s.ack[:-1]) & (s.window[1:] == s.window[:-1])
         same[s.starts] = False
-        begun = np.flatnonzero(self.rows["has_last"].reshape(-1)[s.held])
+        begun = np.flatnonzero(by_run(self.rows, "has_last")[s.held])
         starts, last = s.starts[begun], self._last(s.held[begun])
         same[starts] = last[:, 0] & np.uint64(0xFFFF_FFFF) == s.ack[starts]
         same[starts] &= last[:, 1] >> np.uint64(32) & np.uint64(0xFFFF) == s.window[starts]
@@ -115,7 +115,7 @@ class _Judging:
 
     def _last_raise(self, at: Ints, run: Ints) -> Ints:
         """When ``next`` was raised last in ``run``, up to ``at``; what the row knows where that was before it."""
-        before = self.rows["advanced"].reshape(-1)[run]
+        before = by_run(self.rows, "advanced")[run]
         if not len(self.raises):
             return before
         count = self.raised[at]
@@ -145,13 +145,13 @@ class _Judging:
     def mark_duplicate_acks(self) -> None:
         """ACKs without payload that say the same again."""
         at = np.flatnonzero(self.same_answer & self.on_time & (self.total == 0))
-        at = at[self.s.flags[at] & (ACK | RST) == ACK]
+        at = at.compress(self.s.flags[at] & (ACK | RST) == ACK)
         self.marks[at] |= _DUPLICATE_ACK
 
     def mark_zero_windows(self) -> None:
         """Windows that are closed."""
         at = np.flatnonzero(self.s.window == 0)
-        self.marks[at[self.s.flags[at] & (SYN | FIN | RST) == 0]] |= _ZERO_WINDOW
+        self.marks[at.compress(self.s.flags[at] & (SYN | FIN | RST) == 0)] |= _ZERO_WINDOW
 
     def mark_acked_unseen(self) -> None:
         """ACKs of what the other side had not sent before, as far as the capture shows.
@@ -170,7 +170,7 @@ class _Judging:
             again = np.flatnonzero(acks & ~changed)
             again = again[unsure[np.searchsorted(at, again) - 1]]
             self.marks[again[self._unseen(again)[0]]] |= _ACKED_UNSEEN
-        self.marks[at[unseen]] |= _ACKED_UNSEEN
+        self.marks[at.compress(unseen)] |= _ACKED_UNSEEN
 
     def _unseen(self, at: Ints) -> tuple[Bools, Bools]:
         """Which acknowledge what was unseen; and of which that may change without a change of their number."""
@@ -183,8 +183,8 @@ class _Judging:
         known = np.ones(len(at), bool) if self.known is None else self.known[place]
         if not inside.all():
             outside = np.flatnonzero(~inside)
-            reached[outside] = rows["next"].reshape(-1)[other[outside]]
-            known[outside] = rows["has_next"].reshape(-1)[other[outside]]
+            reached[outside] = by_run(rows, "next")[other[outside]]
+            known[outside] = by_run(rows, "has_next")[other[outside]]
         gap = (s.ack[at] - reached).view(np.int32)
         unseen = known & (gap > 0)
         return unseen, unseen | np.where(known, gap < -_FAR, s.bounds[other + 1] > begin)
@@ -194,14 +194,15 @@ class _Judging:
         s = self.s
         at = np.flatnonzero(self.same_answer[1:] & (s.seq[1:] == s.seq[:-1])) + 1
         for column in (s.run, s.ip_id, s.flags, s.length):
-            at = at[column[at - 1] == column[at]]
+            at = at.compress(column[at - 1] == column[at])
         again = np.flatnonzero(self.same_answer[s.starts])
         starts = s.starts[again]
-        at = np.concatenate((at, starts[(self._last(s.held[again]) == _signature(s, starts)).all(axis=1)]))
+        same = self._last(s.held[again]) == _signature(s, starts)
+        at = np.concatenate((at, starts.compress(same[:, 0] & same[:, 1])))
         marked = s.ip_id[at] != 0
-        self.unmarked = at[~marked & (self.total[at] > 0) & (s.flags[at] & RST == 0)]
+        self.unmarked = at.compress(~marked & (self.total[at] > 0) & (s.flags[at] & RST == 0))
         soon = s.time[self.unmarked] - self._advanced(self.unmarked) < REORDERED_NS
-        self.marks[at[marked]] = self.marks[self.unmarked[soon]] = CAPTURED_TWICE
+        self.marks[at.compress(marked)] = self.marks[self.unmarked.compress(soon)] = CAPTURED_TWICE
 
     # Numbers without a common order
 
@@ -255,7 +256,7 @@ class _Judging:
         connection, side = s.held >> 1, s.held & 1
         rows["advanced"][connection, side] = self._last_raise(s.lasts, s.held)
         has = np.ones(len(s.held), bool) if self.known is None else self.known[s.lasts]
-        rows["next"][connection[has], side[has]] = self.after[s.lasts[has]]
+        rows["next"][connection.compress(has), side.compress(has)] = self.after[s.lasts.compress(has)]
         rows["has_next"][connection, side] |= has
         rows["signature"][connection, side] = _signature(s, s.lasts)
         rows["has_last"][connection, side] = True
@@ -298,7 +299,7 @@ class _Bent:
         value = reached - offset
         self.known: Bools = value > _KNOWN
         self.after: U32 = np.repeat(reference, sizes) + value.astype(np.uint32)
-        self.far: Ints = self.at[(np.abs(above) > _FAR) & ~reset]
+        self.far: Ints = self.at.compress((np.abs(above) > _FAR) & ~reset)
 
 
 def _signature(s: Runs, at: Ints) -> npt.NDArray[np.uint64]:

@@ -12,7 +12,7 @@ import itertools
 import mmap
 import weakref
 from collections.abc import Iterator, Sequence
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -134,8 +134,27 @@ def together(parts: Sequence[Rows]) -> Rows:
     return rows
 
 
+def by_run(rows: Rows, name: str) -> npt.NDArray[Any]:
+    """A copy of a column's pairs, one after the other: that of run ``2 * row + side`` stands there.
+
+    numpy itself is slow over an axis of two, here and in what follows.
+    """
+    pair = rows[name]
+    flat = np.empty(2 * len(rows), pair.dtype)
+    flat[0::2], flat[1::2] = pair[:, 0], pair[:, 1]
+    return flat
+
+
+def carry(rows: Rows, name: str, carried: np.ufunc, values: npt.NDArray[Any]) -> None:
+    """Carry a column's pairs on: ``carried`` of what is there and of the value of each run."""
+    pair = rows[name]
+    values = values.astype(pair.dtype, copy=False)
+    for side in (0, 1):
+        carried(pair[:, side], values[side::2], out=pair[:, side])
+
+
 def both(rows: Rows, name: str) -> npt.NDArray[np.int64]:
-    """The sum of a column's pair; numpy itself is slow over an axis of two."""
+    """The sum of a column's pair."""
     pair = rows[name]
     total: npt.NDArray[np.int64] = pair[:, 0].astype(np.int64) + pair[:, 1]
     return total

@@ -19,7 +19,7 @@ from netdiag.capture.incarnations import divided
 from netdiag.capture.judging import Marks
 from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
-from netdiag.capture.table import NEVER, ROW, Rows, Table, pick, store
+from netdiag.capture.table import NEVER, ROW, Rows, Table, by_run, pick, store
 
 #: Names of servers that are told apart.
 MAX_NAMES = 100_000
@@ -160,7 +160,7 @@ class Tracker:
 def _set_base(rows: Rows, batch: Sorted) -> None:
     """From a side's own first packet, or from the other side's first acknowledgement if that comes earlier."""
     s = batch.all
-    unset = np.flatnonzero(~rows["has_base"].reshape(-1))
+    unset = np.flatnonzero(~by_run(rows, "has_base"))
     if len(unset):
         own, told = s.begins(), s.first_ack
         if batch.odd is not None:
@@ -170,8 +170,8 @@ def _set_base(rows: Rows, batch: Sorted) -> None:
         by_own = (own >= 0) & ((told < 0) | (s.index[own] < s.index[told]))
         base = np.where(by_own, s.seq[own] - ((s.flags[own] & SYN) == 0), s.ack[told] - np.uint32(1))
         there = by_own | (told >= 0)
-        run = unset[there]
-        rows["base"][run >> 1, run & 1] = base[there]
+        run = unset.compress(there)
+        rows["base"][run >> 1, run & 1] = base.compress(there)
         rows["has_base"][run >> 1, run & 1] = True
     run = s.run[s.syn_acks]
     rows["base"][run >> 1, run & 1] = s.seq[s.syn_acks]  # the last of a side stays

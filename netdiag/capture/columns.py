@@ -101,9 +101,10 @@ class Segments(msgspec.Struct):
 
 
 class Datagrams(msgspec.Struct):
-    """UDP datagrams and ICMP messages that matter: where each payload lies in the data, and whence it came."""
+    """UDP datagrams and ICMP messages that matter: when each came, where its payload lies in the data, and whence."""
 
     index: Ints
+    time_ns: Ints
     ip: Ints
     version: npt.NDArray[np.uint8]
     #: Where the UDP or ICMP header begins, and where the captured bytes end.
@@ -125,6 +126,48 @@ class Columns(msgspec.Struct):
     unknown_links: dict[int, int] = msgspec.field(default_factory=dict)
     #: Packets of which less was captured than the wire carried, and those of them that lost TCP payload.
     snapped: int = 0
+
+
+class Beside(msgspec.Struct):
+    """What one batch holds beside its TCP segments: what needs no array with an entry a packet."""
+
+    data: Bytes
+    #: The first packet's number in the file.
+    first_frame: int
+    packets: int
+    #: The first and the last known moment, None without one; whether all are in order.
+    first_ns: int | None
+    last_ns: int | None
+    in_order: bool
+    tcp: int
+    udp: int
+    icmp: int
+    snapped: int
+    unknown_links: dict[int, int]
+    dns: list[Datagrams]
+    icmp_messages: list[Datagrams]
+
+    @classmethod
+    def of(cls, columns: Columns) -> Beside:
+        """That of one batch."""
+        batch = columns.batch
+        times = batch.time_ns
+        known = times if times.all() else times[times != 0]  # 0: not known
+        return cls(
+            data=batch.data,
+            first_frame=batch.first_frame,
+            packets=len(batch),
+            first_ns=int(known.min()) if len(known) else None,
+            last_ns=int(known.max()) if len(known) else None,
+            in_order=bool((times[1:] >= times[:-1]).all()),
+            tcp=len(columns.segments),
+            udp=columns.udp_packets,
+            icmp=columns.icmp_packets,
+            snapped=columns.snapped,
+            unknown_links=columns.unknown_links,
+            dns=columns.dns,
+            icmp_messages=columns.icmp,
+        )
 
 
 def mix(a: U64, b: U64) -> U64:

@@ -8,16 +8,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, SYN, gather
+from netdiag.capture.columns import ACK, FIN, RST, SYN
 from netdiag.capture.judging import CAPTURED_TWICE, MARKS, Marks, judge
-from netdiag.capture.packets import Bools, Bytes, Ints
+from netdiag.capture.packets import Bools, Ints
 from netdiag.capture.sorting import Sorted
 from netdiag.capture.table import NEVER, SENT, SENT_ACK, SENT_NO_RESET, SENT_TALK, Rows, both, by_run, carry
-
-#: An option of the maximum segment size: its kind, its length, its value.
-_OPTION = np.dtype("V4")
-#: Bytes of options in a TCP header.
-_MOST_OPTIONS = 40
+from netdiag.capture.tcp_options import maximum_segment_sizes
 
 #: What a segment adds to its row's ``completeness`` (lower byte) and ``sent``, by its flags, and 256 for payload.
 _ADDS = np.zeros(512, np.uint16)
@@ -48,7 +44,7 @@ class _Counting:
     def __init__(self, rows: Rows, batch: Sorted, new: Bools) -> None:
         self.rows, self.batch, self.new = rows, batch, new
         self.s = batch.whole
-        self.first_frame = batch.columns.batch.first_frame
+        self.first_frame = batch.beside.first_frame
 
     def marks(self) -> Marks:
         """Do it; the marks of all segments."""
@@ -77,10 +73,8 @@ class _Counting:
     def _count_packets(self) -> None:
         rows, s = self.rows, self.batch.all
         carry(rows, "packets", np.add, np.diff(s.bounds))
-        times = self.batch.columns.batch.time_ns
-        ordered = bool((times[1:] >= times[:-1]).all())
         latest = np.full(len(s.bounds) - 1, NEVER)
-        latest[s.held] = s.time[s.lasts] if ordered else np.maximum.reduceat(s.time, s.starts)
+        latest[s.held] = s.time[s.lasts] if self.batch.beside.in_order else np.maximum.reduceat(s.time, s.starts)
         latest = np.maximum(latest[0::2], latest[1::2])
         rows["last_time"] = np.where(self.new, latest, np.maximum(rows["last_time"], latest))
         last = np.zeros(len(s.bounds) - 1, np.int64)
@@ -184,17 +178,15 @@ class _Counting:
             rows["ack_time"][run >> 1, run & 1] = s.time[ack]
 
     def _mss(self) -> None:
-        """The maximum segment size in the options of each side's first packet with SYN (RFC 9293 §3.7.1)."""
-        rows, s, segments = self.rows, self.s, self.batch.columns.segments
-        run = self.begun
+        """The maximum segment size that each side's first packet with SYN tells."""
+        rows, s, run = self.rows, self.s, self.begun
         if not len(run):
             return
         syn, syn_ack = s.first_syn[run], s.first_syn_ack[run]
         first = np.where((syn_ack < 0) | ((syn >= 0) & (syn < syn_ack)), syn, syn_ack)
-        segment = s.order[first]
-        start = segments.tcp[segment]
-        end = np.minimum(start + segments.header[segment], segments.end[segment])
-        rows["mss"][run >> 1, run & 1] = _mss_option(self.batch.columns.batch.data, start + 20, end)
+        tcp, header, end = (s.of_few(name, first) for name in ("tcp", "header", "end"))
+        sizes = maximum_segment_sizes(self.batch.beside.data, tcp + 20, np.minimum(tcp + header, end))
+        rows["mss"][run >> 1, run & 1] = sizes
 
     def _reset(self) -> None:
         """What had been when the first reset of each connection came."""
@@ -217,25 +209,3 @@ class _Counting:
         rows["rst_fins"][begins] = closed
         run = np.flatnonzero((of_side >= 0) & (by_run(rows, "ttl_rst") == 0))
         rows["ttl_rst"][run >> 1, run & 1] = s.ttl[of_side[run]]
-
-
-def _mss_option(data: Bytes, at: Ints, end: Ints) -> Ints:
-    """The option's value among the options from ``at`` to ``end``, 0 where there is none."""
-    first, length, high, low = gather(data, at, _OPTION).view(np.uint8).reshape(-1, 4).T
-    usual = (first == 2) & (length == 4) & (at + 4 <= end)  # nearly every sender puts it first
-    found = np.where(usual, high.astype(np.int64) << 8 | low, 0)
-    looking = np.flatnonzero(~usual)
-    at, end = at[looking], end[looking]
-    for _ in range(_MOST_OPTIONS):
-        here = at < end
-        looking, at, end = looking[here], at[here], end[here]
-        if not len(looking):
-            break
-        kind, size = data[at], data[at + 1].astype(np.int64)
-        whole = (at + size <= end) & (size >= 2)
-        mss = (kind == 2) & (size == 4) & whole
-        found[looking[mss]] = data[at[mss] + 2].astype(np.int64) << 8 | data[at[mss] + 3]
-        go_on = (kind == 1) | ((kind != 0) & whole & ~mss)
-        at = at + np.where(kind == 1, 1, size)
-        looking, at, end = looking[go_on], at[go_on], end[go_on]
-    return found

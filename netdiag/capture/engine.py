@@ -15,7 +15,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from netdiag.capture.columns import Columns
+from netdiag.capture.columns import Beside
 from netdiag.capture.exhibits import Capture
 from netdiag.capture.judging import MARKS
 from netdiag.capture.keeper import Keeper
@@ -194,20 +194,17 @@ class _Totals(msgspec.Struct):
     snapped: int = 0
     unknown_links: dict[int, int] = msgspec.field(default_factory=dict)
 
-    def add(self, columns: Columns) -> None:
+    def add(self, beside: Beside) -> None:
         """One batch more."""
-        batch = columns.batch
-        self.packets += len(batch)
-        times = batch.time_ns if batch.time_ns.all() else batch.time_ns[batch.time_ns != 0]  # 0: not known
-        if len(times):
-            first, last = int(times.min()), int(times.max())
-            self.first_ns = first if self.first_ns is None else min(self.first_ns, first)
-            self.last_ns = last if self.last_ns is None else max(self.last_ns, last)
-        self.tcp += len(columns.segments)
-        self.udp += columns.udp_packets
-        self.icmp += columns.icmp_packets
-        self.snapped += columns.snapped
-        for linktype, count in columns.unknown_links.items():
+        self.packets += beside.packets
+        if beside.first_ns is not None and beside.last_ns is not None:
+            self.first_ns = beside.first_ns if self.first_ns is None else min(self.first_ns, beside.first_ns)
+            self.last_ns = beside.last_ns if self.last_ns is None else max(self.last_ns, beside.last_ns)
+        self.tcp += beside.tcp
+        self.udp += beside.udp
+        self.icmp += beside.icmp
+        self.snapped += beside.snapped
+        for linktype, count in beside.unknown_links.items():
             self.unknown_links[linktype] = self.unknown_links.get(linktype, 0) + count
 
 
@@ -224,8 +221,8 @@ def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
     tracker = Tracker(options.live_connections, selection.rows if selection.of_connections else None, keeper.choose)
 
     def count(batch: Sorted) -> None:
-        totals.add(batch.columns)
-        keeper.add(batch.columns, tracker.track(batch))
+        totals.add(batch.beside)
+        keeper.add(batch.beside, tracker.track(batch))
 
     packets.each(count)
     info = packets.info

@@ -5,9 +5,8 @@ from __future__ import annotations
 import socket
 import struct
 
-from netdiag.capture.columns import Datagrams
+from netdiag.capture.columns import Beside, Datagrams
 from netdiag.capture.exhibits import DnsSeen, IcmpSeen
-from netdiag.capture.packets import Batch
 
 #: Destination unreachable, source quench, time exceeded, parameter problem; their ICMPv6 kin and packet too big.
 _ERRORS = {4: frozenset({3, 4, 11, 12}), 6: frozenset({1, 2, 3, 4})}
@@ -15,9 +14,9 @@ _TOO_BIG = {4: (3, 4), 6: (2, 0)}
 _LAYERS = frozenset({0, 43, 60})  # IPv6 extension headers that may stand before the quoted transport header
 
 
-def seen(batch: Batch, messages: Datagrams, at: int) -> IcmpSeen | None:
+def seen(beside: Beside, messages: Datagrams, at: int) -> IcmpSeen | None:
     """The error of one ICMP message; None where it is none, or what it quotes was not captured."""
-    data = batch.data
+    data = beside.data
     start, end, ip = int(messages.start[at]), int(messages.end[at]), int(messages.ip[at])
     version = int(messages.version[at])
     message = data[start:end].tobytes()
@@ -32,10 +31,9 @@ def seen(batch: Batch, messages: Datagrams, at: int) -> IcmpSeen | None:
     mtu = 0
     if (kind, code) == _TOO_BIG[version]:
         mtu = struct.unpack_from(">H" if version == 4 else ">I", message, 6 if version == 4 else 4)[0]
-    index = int(messages.index[at])
     return IcmpSeen(
-        frame=batch.first_frame + index,
-        at=int(batch.time_ns[index]) / 1e9,
+        frame=beside.first_frame + int(messages.index[at]),
+        at=int(messages.time_ns[at]) / 1e9,
         version=version,
         type=kind,
         code=code,
@@ -52,15 +50,15 @@ def seen(batch: Batch, messages: Datagrams, at: int) -> IcmpSeen | None:
     )
 
 
-def datagram(batch: Batch, messages: Datagrams, at: int) -> DnsSeen:
+def datagram(beside: Beside, messages: Datagrams, at: int) -> DnsSeen:
     """One UDP datagram to or from a name server."""
-    data, index = batch.data, int(messages.index[at])
+    data = beside.data
     start, ip = int(messages.start[at]), int(messages.ip[at])
     source, destination, _ = _ends(data[ip : ip + 40].tobytes(), int(messages.version[at]))
     source_port, destination_port = struct.unpack(">HH", data[start : start + 4].tobytes())
     return DnsSeen(
-        frame=batch.first_frame + index,
-        at=int(batch.time_ns[index]) / 1e9,
+        frame=beside.first_frame + int(messages.index[at]),
+        at=int(messages.time_ns[at]) / 1e9,
         source=source,
         source_port=source_port,
         destination=destination,

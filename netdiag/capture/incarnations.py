@@ -19,8 +19,8 @@ def divided(batch: Sorted, rows: Rows) -> Sorted:
     places = np.flatnonzero(suspects[s.run >> 1])
     places = places[np.lexsort((s.index[places], s.run[places] >> 1))]  # in file order within each connection
     epochs = np.zeros(batch.n, np.int64)
-    epochs[batch.all.order[places]] = _epochs(batch, places, rows)
-    return Sorted(batch.columns, epochs) if epochs.any() else batch
+    epochs[places] = _epochs(batch, places, rows)
+    return batch.divided(epochs) if epochs.any() else batch
 
 
 def _suspects(batch: Sorted, rows: Rows) -> Bools:

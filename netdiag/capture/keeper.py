@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from netdiag.capture import errors, tcp_options
-from netdiag.capture.columns import ACK, FIN, PSH, RST, SYN, URG, Columns, endpoints
+from netdiag.capture.columns import ACK, FIN, PSH, RST, SYN, URG, Beside, endpoints
 from netdiag.capture.exhibits import (
     FIRST_PACKETS,
     LAST_PACKETS,
@@ -131,14 +131,14 @@ class Keeper:
         rows["exhibit"][chosen] = len(self._kept) + np.arange(len(chosen))
         self._kept += [_Kept(limit) for _ in range(len(chosen))]
 
-    def add(self, columns: Columns, tracked: Tracked | None) -> None:
+    def add(self, beside: Beside, tracked: Tracked | None) -> None:
         """Keep what matters of one batch."""
         if tracked is not None:
             self._keep(tracked)
-        self._dns(columns)
-        for messages in columns.icmp:
+        self._dns(beside)
+        for messages in beside.icmp_messages:
             for at in range(min(len(messages.index), MAX_ICMP - len(self.capture.icmp))):
-                error = errors.seen(columns.batch, messages, at)
+                error = errors.seen(beside, messages, at)
                 if error is not None:
                     self.capture.icmp.append(error)
 
@@ -166,40 +166,38 @@ class Keeper:
             kept.first += of_kept[:room]
             kept.last.extend(of_kept[room:])
 
-    def _packets(self, tracked: Tracked, wanted: Ints) -> list[Packet]:
-        s, batch = tracked.batch.columns.segments, tracked.batch.columns.batch
-        at = tracked.batch.all.order[wanted]
-        data = batch.data
-        header = s.tcp[at] + 20
-        ends = np.minimum(header + np.maximum(s.header[at].astype(np.int64) - 20, 0), s.end[at])
+    def _packets(self, tracked: Tracked, at: Ints) -> list[Packet]:
+        batch, s = tracked.batch, tracked.batch.all
+        data = batch.beside.data
+        tcp, size, end, df = (s.of_few(name, at) for name in ("tcp", "header", "end", "df"))
+        header, payload = tcp + 20, tcp + size
+        ends = np.minimum(np.maximum(payload, header), end)
         options = [data[a:b].tobytes() for a, b in zip(header.tolist(), ends.tolist(), strict=True)]
         payloads = []
-        payload = s.tcp[at] + s.header[at]
-        for start, size in zip(payload.tolist(), np.maximum(s.end[at] - payload, 0).tolist(), strict=True):
-            keep = min(size, MAX_PAYLOAD - self._payload)
+        for start, captured in zip(payload.tolist(), np.maximum(end - payload, 0).tolist(), strict=True):
+            keep = min(captured, MAX_PAYLOAD - self._payload)
             self._payload += keep
             payloads.append(data[start : start + keep].tobytes())
         columns_ = (
-            batch.first_frame + s.index[at], batch.time_ns[s.index[at]], s.side[at], s.flags[at], s.seq[at], s.ack[at],
-            s.length[at], s.window[at], s.ttl[at], s.ip_id[at], s.df[at], s.version[at],
+            batch.beside.first_frame + s.index[at], s.time[at], s.run[at] & 1, s.flags[at], s.seq[at], s.ack[at],
+            s.length[at], s.window[at], s.ttl[at], s.ip_id[at], df, batch.version[s.run[at] >> 1],
         )  # fmt: skip
-        marks = tracked.marks[wanted].tolist()
+        marks = tracked.marks[at].tolist()
         return list(zip(*(column.tolist() for column in columns_), options, marks, payloads, strict=True))
 
-    def _dns(self, columns: Columns) -> None:
+    def _dns(self, beside: Beside) -> None:
         """All messages while there is room, then as many failures again."""
-        batch = columns.batch
-        for messages in columns.dns:
+        for messages in beside.dns:
             taken = np.arange(len(messages.index))
             room = MAX_DNS - len(self.capture.dns)
             if room < len(taken):
-                failed = (batch.data[messages.start + 11] & 15 != 0) & (messages.start + 12 <= messages.end)
-                failed &= batch.data[messages.start + 10] & 0x80 != 0
+                failed = (beside.data[messages.start + 11] & 15 != 0) & (messages.start + 12 <= messages.end)
+                failed &= beside.data[messages.start + 10] & 0x80 != 0
                 rest = taken[max(room, 0) :]
                 rest = rest[failed[rest]][: max(2 * MAX_DNS - len(self.capture.dns), 0)]
                 taken = np.concatenate((taken[: max(room, 0)], rest))
             for at in taken.tolist():
-                self.capture.dns.append(errors.datagram(batch, messages, at))
+                self.capture.dns.append(errors.datagram(beside, messages, at))
 
     def finish(self, info: FileInfo, tracker: Tracker) -> None:
         """The capture has ended: make the exhibits, and join what belongs together."""

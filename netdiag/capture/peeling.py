@@ -122,11 +122,6 @@ class Meta(msgspec.Struct):
         )
 
 
-def _datagrams(part: Part, meta: Meta) -> Datagrams:
-    version = np.full(len(part.index), meta.version, np.uint8)
-    return Datagrams(part.index, meta.ip, version, part.offset, part.end)
-
-
 def _with_data(batch: Batch, data: Bytes) -> Batch:
     return Batch(
         data,
@@ -415,12 +410,16 @@ class Peeling:
         icmp = protocol == (_ICMP if meta.version == 4 else _ICMP6)
         if icmp.any():
             self.result.icmp_packets += int(np.count_nonzero(icmp))
-            self.result.icmp.append(_datagrams(part.take(icmp), meta.take(icmp)))
+            self.result.icmp.append(self._datagrams(part.take(icmp), meta.take(icmp)))
         if part.depth < MAX_DEPTH:
             for value, method in ((_GRE, self._gre), (_IP_IN_IP, self.ipv4), (_IP6_IN_IP, self.ipv6)):
                 chosen = protocol == value
                 if chosen.any():
                     method(part.take(chosen).deeper())
+
+    def _datagrams(self, part: Part, meta: Meta) -> Datagrams:
+        version = np.full(len(part.index), meta.version, np.uint8)
+        return Datagrams(part.index, self.batch.time_ns[part.index], meta.ip, version, part.offset, part.end)
 
     def _gre(self, part: Part) -> None:
         """RFC 2784 and 2890, version 0, without source routes."""
@@ -442,7 +441,7 @@ class Peeling:
         head = gather(self.data, part.offset, _UDP)
         dns = (head["source"] == 53) | (head["destination"] == 53)
         if dns.any():
-            self.result.dns.append(_datagrams(part.take(dns), meta.take(dns)))
+            self.result.dns.append(self._datagrams(part.take(dns), meta.take(dns)))
         if part.depth >= MAX_DEPTH:
             return
         vxlan = (head["destination"] == _VXLAN_PORT) & (part.offset + 16 <= part.end)

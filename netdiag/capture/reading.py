@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from netdiag.capture import memory
+from netdiag.capture.columns import Beside
 from netdiag.capture.decoding import Decoder
 from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import FileInfo, Reader
@@ -47,4 +48,6 @@ def batches(reader: Reader, options: CaptureOptions) -> Iterator[Sorted]:
     decoder, selection = Decoder(reader.info.interfaces), Selection(options)
     for batch in reader:
         for part in selection.in_time(batch):
-            yield Sorted(decoder.columns(part))
+            columns = decoder.columns(part)
+            segments = columns.segments
+            yield Sorted(Beside.of(columns), segments, part.time_ns.take(segments.index))

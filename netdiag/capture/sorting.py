@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U32, U64, Columns, Segments, mix
+from netdiag.capture.columns import ACK, FIN, RST, STUMP, SYN, U32, U64, Beside, Segments, mix
 from netdiag.capture.packets import Bools, Ints, Small
 
 #: Bits of a hash that the sort leaves out at first.
 _LEFT_OUT = np.uint64(32)
 
-_COLUMNS = frozenset({"seq", "ack", "window", "flags", "length", "ttl", "ip_id", "index"})
+#: Columns of ``Segments`` that ``Runs`` have too. What else these tell is the same in all of a connection.
+_COLUMNS = (
+    "index", "seq", "ack", "flags", "window", "length", "ttl", "ip_id", "df", "ip", "tcp", "header", "end", "odd"
+)  # fmt: skip
 
 #: Segments by their flags: which to look at, and what these are.
 _FLAGS = {
@@ -30,30 +33,31 @@ _FLAGS = {
     "resets": (RST, RST),
 }
 _FIRST = {"first_syn": "syns", "first_syn_ack": "syn_acks", "first_ack": "acks"}
+_ALL_COLUMNS = frozenset((*_COLUMNS, "time"))
 
 
 class Runs:
     """Segments, run by run. ``bounds``: run r is ``bounds[r]:bounds[r + 1]``, which may be empty.
 
-    ``order``: where each stands in ``columns.segments``; columns of that name are in this order here, ``index`` is the
-    packet in the batch. ``filed``: the segments of each connection in file order, one connection after the other.
-    ``before``: how many segments the other side had sent before each.
+    ``before``: how many segments the other side had sent before each. ``time``: when it was captured; the other columns
+    are those of ``Segments``; ``index`` tells the order in the file. ``of_few`` gives one for some segments alone.
 
     Where segments with some flags are, ascending: ``syns`` and ``syn_acks`` (SYN without and with ACK), ``acks``,
     ``fins``, ``resets``; ``first_syn``, ``first_syn_ack``, ``first_ack``: the first of them in each run, -1 for none.
-
-    All but ``bounds``, ``order``, ``filed`` and ``before`` is looked up when it is first asked for, by whoever tracks
-    connections: what need not be handed over costs nothing on the way.
+    These, the columns, and what follows, are looked up when they are first asked for, by whoever tracks connections:
+    what need not be handed over costs nothing on the way.
     """
 
+    index: Ints
+    time: Ints
     seq: U32
     ack: U32
-    window: npt.NDArray[np.uint16]
     flags: npt.NDArray[np.uint8]
+    window: npt.NDArray[np.uint16]
     length: Ints
     ttl: npt.NDArray[np.uint8]
     ip_id: npt.NDArray[np.uint16]
-    index: Ints
+    odd: npt.NDArray[np.uint8]
     syns: Ints
     syn_acks: Ints
     acks: Ints
@@ -63,14 +67,14 @@ class Runs:
     first_syn_ack: Ints
     first_ack: Ints
 
-    def __init__(self, arranged: _Arranged, columns: Columns, order: Ints) -> None:
-        self.bounds, self.filed, self.before = arranged.bounds, arranged.filed, arranged.before
-        self.order = order
-        self._columns = columns
+    def __init__(self, arranged: _Arranged, columns: dict[str, npt.NDArray[Any]], order: Ints) -> None:
+        """``order``: where each stands in ``columns``."""
+        self.bounds, self.before = arranged.bounds, arranged.before
+        self._columns, self._order = columns, order
 
     def __getattr__(self, name: str) -> Any:
-        if name in _COLUMNS:
-            found = getattr(self._columns.segments, name).take(self.order)
+        if name in _ALL_COLUMNS:
+            found = self._columns[name].take(self._order)
         elif name in _FLAGS:
             mask, flags = _FLAGS[name]
             found = np.flatnonzero((self.flags & mask) == flags)
@@ -80,11 +84,6 @@ class Runs:
             raise AttributeError(name)
         setattr(self, name, found)
         return found
-
-    @cached_property
-    def time(self) -> Ints:
-        """When each was captured."""
-        return self._columns.batch.time_ns.take(self.index)
 
     @cached_property
     def run(self) -> Ints:
@@ -112,7 +111,11 @@ class Runs:
         return self.bounds[self.held + 1] - 1
 
     def __len__(self) -> int:
-        return len(self.order)
+        return len(self._order)
+
+    def of_few(self, name: str, at: Ints) -> npt.NDArray[Any]:
+        """A column of those at some places."""
+        return self._columns[name].take(self._order.take(at))
 
     def since(self, at: Ints) -> Ints:
         """Where in the other side's run the segments begin that come after each of ``at``."""
@@ -147,30 +150,41 @@ class Runs:
 
     def in_file_order(self, connection: int) -> Ints:
         """Where the segments of one connection stand."""
-        return self.filed[self.bounds[2 * connection] : self.bounds[2 * connection + 2]]
+        begin, end = self.bounds[2 * connection], self.bounds[2 * connection + 2]
+        place: Ints = begin + np.argsort(self.index[begin:end], kind="stable")
+        return place
+
+    def filed(self) -> Ints:
+        """Where the segments of each connection stand, in file order, one connection after the other."""
+        return np.lexsort((self.index, self.run >> 1))
 
     def only(self, mask: Bools) -> Runs:
         """The same without the segments that ``mask`` leaves out."""
         kept = np.concatenate(([0], np.cumsum(mask)))
-        filed = self.filed[mask[self.filed]]
+        filed = self.filed()
+        filed = filed[mask[filed]]
         arranged = _arrange(kept[self.bounds[0::2]], (self.run[filed] & 1).astype(np.uint8))
-        return Runs(arranged, self._columns, self.order[mask])
+        return Runs(arranged, self._columns, self._order.compress(mask))
 
 
 class Sorted:
-    """One batch, sorted. ``hashes``: of each connection.
+    """One batch, sorted.
 
     ``all``: the segments, with the flags as they came. ``whole``: those whose header is none that calls itself too
-    short (``STUMP``). ``odd``: as in ``Segments``, None when nothing is. ``first``: each connection's first segment.
-    ``reused``: which connections begin by port reuse.
+    short (``STUMP``). ``odd``: as in ``Segments``, None when nothing is. ``columns``: of the segments in another order;
+    ``order``: where each of ``all`` stands there.
 
-    ``epochs``: of each segment in ``columns``, which incarnation of its ends it belongs to.
+    Of each connection: ``first``, where its first segment stands; ``low``, ``high`` and ``version`` (as in
+    ``Segments``); ``hashes`` of its ends; ``reused``, whether it begins by port reuse.
     """
 
-    def __init__(self, columns: Columns, epochs: Ints | None = None) -> None:
-        s: Segments = columns.segments
-        self.columns = columns
-        self.n = len(s)
+    def __init__(self, beside: Beside, segments: Segments, time: Ints, epochs: Ints | None = None) -> None:
+        """``segments``: those of one connection in file order, captured at ``time``.
+
+        ``epochs``: which incarnation of its ends each belongs to.
+        """
+        self.beside = beside
+        s, self.n = segments, len(segments)
         if not self.n:
             return
         ends = identity = mix(s.low, s.high)
@@ -181,13 +195,26 @@ class Sorted:
         arranged = _arrange(edges, s.side.take(filed))
         order = np.empty(self.n, np.int64)
         order[arranged.filed] = filed
-        self.all = Runs(arranged, columns, order)
-        self.odd = s.odd.take(order) if s.odd.any() else None
+        self.columns: dict[str, npt.NDArray[Any]] = {name: getattr(s, name) for name in _COLUMNS} | {"time": time}
+        self.order = order
+        self.all = Runs(arranged, self.columns, order)
+        self.odd = self.all.odd if s.odd.any() else None
         self.is_whole: Bools | None = None if self.odd is None else (self.odd & STUMP) == 0
         self.whole = self.all if self.is_whole is None else self.all.only(self.is_whole)
-        self.first = arranged.filed[edges[:-1]]
-        self.hashes = ends[order[self.first]]
-        self.reused = np.zeros(len(self.first), bool) if epochs is None else epochs[order[self.first]] > 0
+        self.first, begin = arranged.filed[edges[:-1]], filed[edges[:-1]]
+        self.low, self.high, self.version = s.low[begin], s.high[begin], s.version[begin]
+        self.hashes = ends[begin]
+        self.reused = np.zeros(len(begin), bool) if epochs is None else epochs[begin] > 0
+
+    def divided(self, epochs: Ints) -> Sorted:
+        """With a connection of its own for each incarnation. ``epochs``: of each segment."""
+        s = self.all
+        filed = s.filed()
+        connection = s.run[filed] >> 1
+        columns = {name: s.of_few(name, filed) for name in _COLUMNS}
+        columns |= {name: getattr(self, name)[connection] for name in ("low", "high", "version")}
+        side = (s.run[filed] & 1).astype(np.uint8)
+        return Sorted(self.beside, Segments(**columns, side=side), s.time[filed], epochs[filed])
 
 
 def _order(identity: U64, s: Segments) -> tuple[Ints, U64]:

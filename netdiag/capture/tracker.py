@@ -23,8 +23,8 @@ from netdiag.capture.table import NEVER, ROW, Rows, Table, by_run, pick, store
 
 #: Names of servers that are told apart.
 MAX_NAMES = 100_000
-#: A ClientHello with one cipher suite and no extensions, in its record.
-_SHORTEST_HELLO = 50
+#: A ClientHello with one cipher suite and no extensions, in its record; the type of such a record (RFC 8446 §5.1).
+_SHORTEST_HELLO, _HANDSHAKE = 50, 0x16
 
 #: What an IPv6 header and a TCP header tell of both ends.
 _ADDRESSES, _PORTS = np.dtype("V32"), np.dtype("V4")
@@ -102,49 +102,51 @@ class Tracker:
         """What a connection is, from its first packet."""
         if not len(new):
             return
-        at = batch.first[new]
-        segment = batch.all.order[at]
-        s, data = batch.columns.segments, batch.columns.batch.data
+        at, data = batch.first[new], batch.beside.data
         for name in ("low", "high", "version"):
-            rows[name][new] = getattr(s, name)[segment]
+            rows[name][new] = getattr(batch, name)[new]
         rows["first_time"][new] = batch.all.time[at]
-        rows["first_frame"][new] = batch.columns.batch.first_frame + batch.all.index[at]
-        rows["first_side"][new] = batch.all.run[at] & 1
+        rows["first_frame"][new] = batch.beside.first_frame + batch.all.index[at]
+        rows["first_side"][new] = side = batch.all.run[at] & 1
         rows["number"][new] = self._numbers + np.arange(len(new))
         self._numbers += len(new)
-        six = np.flatnonzero(s.version[segment] == 6)
+        six = np.flatnonzero(batch.version[new] == 6)
         if len(six):
-            segment, new = segment[six], new[six]
-            both = gather(data, s.ip[segment] + 8, _ADDRESSES).view(np.uint8).reshape(-1, 2, 16)
-            ports = gather(data, s.tcp[segment], _PORTS).view(np.uint8).reshape(-1, 2, 2)
-            flipped = s.side[segment] == 1  # the source is the high end
+            at, side, six = at[six], side[six], new[six]
+            ip, tcp = (batch.all.of_few(name, at) for name in ("ip", "tcp"))
+            both = gather(data, ip + 8, _ADDRESSES).view(np.uint8).reshape(-1, 2, 16)
+            ports = gather(data, tcp, _PORTS).view(np.uint8).reshape(-1, 2, 2)
+            flipped = side == 1  # the source is the high end
             both[flipped], ports[flipped] = both[flipped][:, ::-1], ports[flipped][:, ::-1]
-            rows["addresses"][new] = both
-            rows["ports"][new] = ports[..., 0].astype(np.uint16) << 8 | ports[..., 1]
+            rows["addresses"][six] = both
+            rows["ports"][six] = ports[..., 0].astype(np.uint16) << 8 | ports[..., 1]
         if self._select is not None:
             rows["selected"][new] = self._select(pick(rows, new))
 
     def _name(self, rows: Rows, batch: Sorted) -> None:
         """The server's name in each connection's first ClientHello."""
-        s, data = batch.columns.segments, batch.columns.batch.data
-        at = np.flatnonzero(s.captured >= _SHORTEST_HELLO)
-        at = at[data[s.payload[at]] == 0x16]
+        data, tcp, header, end = batch.beside.data, *(batch.columns[name] for name in ("tcp", "header", "end"))
+        payload = tcp + header
+        at = np.flatnonzero(end - payload >= _SHORTEST_HELLO)
+        at = at.compress(data[payload[at]] == _HANDSHAKE)
         if not len(at):
             return
         place = np.empty(batch.n, np.int64)
-        place[batch.all.order] = np.arange(batch.n)
+        place[batch.order] = np.arange(batch.n)
         connection = batch.all.run[place[at]] >> 1
         unnamed = rows["name"][connection] == 0
-        at, connection = at[unnamed], connection[unnamed]
-        in_order = np.argsort(s.index[at])
+        at, connection = at.compress(unnamed), connection.compress(unnamed)
+        in_order = np.argsort(batch.columns["index"][at])
         at, connection = at[in_order], connection[in_order]
-        payload = s.payload[at]
-        offsets, lengths = server_names(data, payload, payload + s.captured[at])
+        offsets, lengths = server_names(data, payload[at], end[at])
         found = np.flatnonzero(lengths)
+        names: dict[int, int] = {}
         for n, offset, length in zip(
-            connection[found].tolist(), offsets[found].tolist(), lengths[found].tolist(), strict=True
+            *(column[found].tolist() for column in (connection, offsets, lengths)), strict=True
         ):
-            rows["name"][n] = self._number(data[offset : offset + length].tobytes())
+            if n not in names:
+                names[n] = self._number(data[offset : offset + length].tobytes())
+        rows["name"][list(names)] = list(names.values())
 
     def _number(self, name: bytes) -> int:
         """The number of a server's name; 0 when there are too many."""

@@ -32,34 +32,22 @@ NEVER = np.iinfo(np.int64).min
 #: and SYNs, an acknowledgement without SYN and RST.
 SENT, SENT_NO_RESET, SENT_TALK, SENT_ACK = 1, 2, 4, 8
 
+#: What totals and services are made of stands in the first half: three cache lines of each row, in which whole captures
+#: are summed up.
 ROW = np.dtype(
     [
         ("low", "u8"),
         ("high", "u8"),
-        ("addresses", "u1", (2, 16)),  # IPv6; an IPv4 address is in the key
-        ("first_time", "i8"),
-        ("last_time", "i8"),
-        ("first_frame", "i8"),
-        ("last_frame", "i8"),
-        # State of the definitions
-        ("advanced", "i8", 2),  # when ``next`` was last raised
-        ("signature", "u8", (2, 2)),  # of each side's last packet
-        ("next", "u4", 2),
-        ("base", "u4", 2),
-        ("has_next", "?", 2),
-        ("has_base", "?", 2),
-        ("has_last", "?", 2),
-        # The opening
-        ("syn_time", "i8", 2),  # of the last SYN before the other side's SYN-ACK
-        ("syn_ack_time", "i8", 2),  # of the first
-        ("syn_ack_frame", "i8", 2),
-        ("ack_time", "i8", 2),  # of the first after the other side's SYN-ACK
-        ("mss", "u2", 2),
-        ("ports", "u2", 2),  # IPv6
         ("syn_side", "i1"),  # who sent the first SYN; -1: nobody yet
         ("syn_ack_side", "i1"),
         ("first_side", "i1"),
         ("sent", "u1"),  # what kinds of packets each side sent: ``SENT``
+        ("version", "u1"),
+        ("selected", "?"),
+        ("completeness", "u1"),
+        ("rst_fins", "u1"),  # FINs when the first reset came: bit 1 low, bit 2 high
+        ("ports", "u2", 2),  # IPv6
+        ("mss", "u2", 2),
         # Counts
         ("bytes", "u8", 2),
         ("packets", "u4", 2),
@@ -78,17 +66,30 @@ ROW = np.dtype(
         ("number", "u4"),
         ("name", "u4"),  # index into the names of servers; 0: none
         ("exhibit", "i4"),  # index into the exhibits; -1: none
-        # Resets: what had been when the first came
-        ("rst_bytes", "u4", 2),
-        ("rst_fins", "u1"),  # bit 1 low, bit 2 high
-        ("completeness", "u1"),
-        ("version", "u1"),
-        ("selected", "?"),
+        ("rst_bytes", "u4", 2),  # payload when the first reset came
         ("ttl_syn", "u1", 2),
         ("ttl_syn_ack", "u1", 2),
         ("ttl_rst", "u1", 2),
         ("ttl_min", "u1", 2),
         ("ttl_max", "u1", 2),
+        ("has_next", "?", 2),
+        ("has_base", "?", 2),
+        ("has_last", "?", 2),
+        # The opening
+        ("syn_time", "i8", 2),  # of the last SYN before the other side's SYN-ACK
+        ("syn_ack_time", "i8", 2),  # of the first
+        ("syn_ack_frame", "i8", 2),
+        ("ack_time", "i8", 2),  # of the first after the other side's SYN-ACK
+        ("first_time", "i8"),
+        ("last_time", "i8"),
+        ("first_frame", "i8"),
+        ("last_frame", "i8"),
+        ("addresses", "u1", (2, 16)),  # IPv6; an IPv4 address is in the key
+        # State of the definitions
+        ("advanced", "i8", 2),  # when ``next`` was last raised
+        ("signature", "u8", (2, 2)),  # of each side's last packet
+        ("next", "u4", 2),
+        ("base", "u4", 2),
     ],
     align=True,
 )

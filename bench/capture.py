@@ -65,7 +65,7 @@ PEERS = (
     # -n: without it, every address is looked up. It lists all connections; -q, the least that it can do, lists none.
     Peer(("tcptrace", "-n"), (9, 1 / 2), (3, 1 / 4)),
     Peer(("tcptrace", "-n", "-q"), (9, None), (1, None)),
-    Peer(("tshark", "-q", "-z", "conv,tcp", "-r"), (3, 1 / 10), (1, 1 / 20)),
+    Peer(("tshark", "-q", "-z", "conv,tcp", "-r"), (3, 1 / 10), (3, 1 / 20)),
 )
 
 

@@ -165,7 +165,7 @@ class _Copy:
             from netdiag.capture.reading import batches
             from netdiag.capture.series import Series
 
-            records.BUFFER = _BUFFER
+            records.BUFFER, records.BUFFERS = _BUFFER, 1  # a batch is copied before the next is asked for
             memory.keep()
             reader = Series(tuple(paths), progress=self._note, cancel=_Told(self._view))
             for batch in batches(reader, options):

@@ -25,6 +25,9 @@ from netdiag.capture.source import Source
 #: threads hand the interpreter to each other most of the time.
 BUFFER = 6_291_456
 
+#: Buffers that are filled in turn.
+BUFFERS = 1 + BATCHES_AHEAD
+
 #: Records walked one by one, to learn how many there may be.
 _FIRST = 64
 #: Fewer records than this are not worth lanes.
@@ -43,7 +46,7 @@ class Buffer:
     """A part of a source: ``data[:filled]``, at ``offset`` in the (decompressed) file, and ``SLACK`` bytes more."""
 
     def __init__(self, source: Source) -> None:
-        self._pool = [memory.zeros(BUFFER + SLACK, np.uint8) for _ in range(1 + BATCHES_AHEAD)]
+        self._pool = [memory.zeros(BUFFER + SLACK, np.uint8) for _ in range(BUFFERS)]
         self._turn = 0
         self._take(self._pool[0])
         self.filled = 0

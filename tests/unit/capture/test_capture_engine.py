@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import ssl
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from netdiag.capture.options import CaptureOptions
 from netdiag.capture.packets import Batch, FileInfo, Interface, batch_of
 from netdiag.model import Connection, UsageError
 from tests import slow_engine
+from tests.dialogues import client_context
 from tests.frames import ACK, FIN, PSH, RST, SYN, Frame, Segment, Way, ethernet, fragments, ip, mss, plain, tcp
 from tests.traffic import captures, seeded
 
@@ -400,3 +402,23 @@ def test_a_segment_in_fragments_counts_where_it_is_complete(run: Callable[[Seque
     frames: list[Frame] = [(n, START_NS + n * MS, 1, frame, len(frame)) for n, frame in enumerate(shown, 1)]
     (row,) = run(frames)
     assert (row.packets_client, row.bytes_client, row.first_frame, row.last_frame) == (1, 100, 3, 3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10])
+def test_a_connection_has_the_name_of_its_first_hello_however_the_packets_come(size: int) -> None:
+    """A second one comes where a server asks for other key shares (RFC 8446 §4.1.2), or names another server."""
+    first, second = hello("first.example"), hello("second.example")
+    frames = capture(
+        (0, CLIENT, Segment(1000, 5001, PSH | ACK, payload=first)),
+        (1, SERVER, Segment(5001, 1000 + len(first), PSH | ACK, payload=data(90))),
+        (2, CLIENT, Segment(1000 + len(first), 5091, PSH | ACK, payload=second)),
+    )
+    (row,) = fast(frames, size).connections.rows()
+    assert row.name == "first.example"
+
+
+def hello(name: str) -> bytes:
+    out = ssl.MemoryBIO()
+    with pytest.raises(ssl.SSLWantReadError):
+        client_context().wrap_bio(ssl.MemoryBIO(), out, server_hostname=name).do_handshake()
+    return out.read()

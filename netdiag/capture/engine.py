@@ -224,6 +224,10 @@ def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
         totals.add(batch.beside)
         keeper.add(batch.beside, tracker.track(batch))
 
+    def chunks() -> Iterator[Rows]:
+        rows = tracker.table.chunks()
+        return _selected(rows) if selection.of_connections else rows
+
     packets.each(count)
     info = packets.info
     keeper.finish(info, tracker)
@@ -231,7 +235,7 @@ def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
     outcomes = np.zeros((len(OPENINGS), len(CLOSINGS)), np.int64)
     sums = dict.fromkeys(("syn", "syn_ack", "fin", "rst", *MARKS), 0)
     twice = 0
-    for chosen in _selected(tracker.table.chunks()):
+    for chosen in chunks():
         client = client_side(chosen)
         opening, closing = openings(chosen, client), closings(chosen)
         outcomes += np.bincount(opening * len(CLOSINGS) + closing, minlength=outcomes.size).reshape(outcomes.shape)
@@ -240,8 +244,8 @@ def analyze_packets(packets: Packets, options: CaptureOptions) -> Analysis:
         twice += int(chosen["captured_twice"].sum())
         census.add(chosen, client, opening, closing)
     services = Services(census.worst())
-    for chosen in _selected(tracker.table.chunks()):
-        services.add(chosen)
+    for chosen, digests in zip(chunks(), census.digests, strict=True):
+        services.add(chosen, digests)
 
     @functools.cache
     def names() -> Names:

@@ -33,6 +33,11 @@ _TROUBLE = np.isin(OPENINGS, ("unfinished", "unanswered", "refused"))
 _REFUSED, _RESET = OPENINGS.index("refused"), CLOSINGS.index("reset")
 
 
+#: Two bytes that tell most keys apart.
+Digests = npt.NDArray[np.uint16]
+_DIGEST_BITS, _MULTIPLIER = 16, np.uint64(0x9E37_79B9_7F4A_7C15)
+
+
 class _Part(msgspec.Struct):
     """The servers of some connections, by key, and how many of these each has: all, and those in trouble."""
 
@@ -42,16 +47,22 @@ class _Part(msgspec.Struct):
 
 
 class Census:
-    """Counts the connections of each server. A server's key is its end's in the table, equal for equal ends."""
+    """Counts the connections of each server. A server's key is its end's in the table, equal for equal ends.
+
+    ``digests``: of the keys of all connections, as they were added; by them those of a few servers are found again.
+    """
 
     def __init__(self) -> None:
         self._parts: list[_Part] = []
+        self.digests: list[Digests] = []
 
     def add(self, rows: Rows, client: Ints, opening: Ints, closing: Ints) -> None:
         """More connections."""
+        keys = _keys(rows, client)
+        self.digests.append(_digests(keys))
         if not len(rows):
             return
-        servers = grouped(_keys(rows, client))
+        servers = grouped(keys)
         early, _ = _resets(rows, client, opening, closing)
         troubled = servers.which[np.flatnonzero(_TROUBLE.take(opening) | early)]
         count = len(servers.values)
@@ -91,6 +102,8 @@ class Services:
     """Sums of the servers ``keys``; others are left out. Asked for observations, it gives them in that order."""
 
     def __init__(self, keys: U64) -> None:
+        self._wanted = np.zeros(1 << _DIGEST_BITS, bool)
+        self._wanted[_digests(keys)] = True
         self._order = np.argsort(keys)
         self._keys = keys[self._order]  # ascending; sums are in the order that was given
         count = self._count = len(keys)
@@ -105,9 +118,10 @@ class Services:
         #: ``server << 32 | name``, and how many connections have it.
         self._names: list[tuple[Ints, Ints]] = []
 
-    def add(self, rows: Rows) -> None:
-        """More connections."""
-        if not self._count:
+    def add(self, rows: Rows, digests: Digests) -> None:
+        """More connections, as they were counted; only rows of these servers, and a few others, are looked at."""
+        rows = pick(rows, np.flatnonzero(self._wanted.take(digests)))
+        if not len(rows):
             return
         client = client_side(rows)
         keys = _keys(rows, client)
@@ -207,6 +221,11 @@ _END = np.dtype([("address", "u1", 16), ("port", "u2"), ("version", "u1")])
 def _keys(rows: Rows, client: Ints) -> U64:
     """The keys of the servers."""
     return np.where(client == 1, rows["low"], rows["high"])
+
+
+def _digests(keys: U64) -> Digests:
+    """Some bits that depend on all of each key (Knuth's multiplicative hashing)."""
+    return (keys * _MULTIPLIER >> np.uint64(64 - _DIGEST_BITS)).astype(np.uint16)
 
 
 def _resets(rows: Rows, client: Ints, opening: Ints, closing: Ints) -> tuple[Bools, Bools]:

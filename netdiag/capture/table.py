@@ -193,7 +193,8 @@ class Index:
 
     def renumber(self, keys: U64) -> Ints:
         """Forget all keys but these; their new numbers."""
-        self._clear(len(self._keys))
+        self._keys.fill(0)
+        self._numbers.fill(-1)
         self._given = 0
         return self.number(keys)
 
@@ -234,6 +235,8 @@ class Table:
         self._where = np.full(len(self._rows), _NOWHERE)
         #: Rows that ever went to disk, and how many of the first of them are no longer found.
         self._spilled = self._forgotten = 0
+        #: Rows that came back, and are dead where they lie on disk.
+        self._dead = 0
         self._disk: _Disk | None = None
 
     def number(self, hashes: U64) -> Ints:
@@ -326,6 +329,7 @@ class Table:
     def _bring_back(self, names: Ints) -> Rows:
         assert self._disk is not None
         file = self._disk.file()
+        self._dead += len(names)
         rows = np.empty(len(names), ROW)
         for n, name in enumerate(names.tolist()):
             file.seek((-2 - name) * ROW.itemsize)
@@ -347,8 +351,7 @@ class Table:
     def chunks(self) -> Iterator[Rows]:
         """Every row, some ten thousand at a time, in no particular order. They may be the table's own: only to read."""
         for rows in self._on_disk():
-            alive = rows["number"] != _DEAD
-            yield rows if alive.all() else pick(rows, alive)
+            yield pick(rows, rows["number"] != _DEAD) if self._dead else rows
         if not len(self._free):
             yield self._rows[: self._used]
             return

@@ -152,14 +152,16 @@ class Beside(msgspec.Struct):
         """That of one batch."""
         batch = columns.batch
         times = batch.time_ns
-        known = times if times.all() else times[times != 0]  # 0: not known
+        in_order = bool((times[1:] >= times[:-1]).all())
+        # 0: not known. Of what is in order, the first and the last are enough.
+        known = times[[0, -1]] if in_order and (times[:1] > 0).any() else times[times != 0]
         return cls(
             data=batch.data,
             first_frame=batch.first_frame,
             packets=len(batch),
             first_ns=int(known.min()) if len(known) else None,
             last_ns=int(known.max()) if len(known) else None,
-            in_order=bool((times[1:] >= times[:-1]).all()),
+            in_order=in_order,
             tcp=len(columns.segments),
             udp=columns.udp_packets,
             icmp=columns.icmp_packets,

@@ -92,6 +92,14 @@ def test_columns():
     assert sum(len(columns.segments) for columns in batches) == capture.tcp_packets
 
 
+def test_columns_tell_where_payloads_lie():
+    (columns,) = netdiag.read_capture(str(FOLDER / "sni-filtered.pcap"))
+    segments = columns.segments
+    assert segments.captured.tolist() == segments.length.tolist()
+    begins = columns.batch.data[segments.payload[segments.captured == 517]]
+    assert begins.tolist() == [0x16] * 3  # the ClientHellos of three connections
+
+
 def test_what_is_no_capture_is_a_usage_error(tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("nothing of the kind\n" * 9)

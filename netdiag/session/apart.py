@@ -54,6 +54,8 @@ def begin(
     """
     if not forked.possible() or os.cpu_count() == 1 or not _worthwhile(paths):
         return None
+    import netdiag.capture.columns  # noqa: F401 - draws the key of hashes, which must be the same in both processes
+
     try:
         shared = mmap.mmap(-1, _BEGIN + _SLOTS * _SLOT)
     except OSError:  # a limit on memory

@@ -77,13 +77,14 @@ def long(tmp_path_factory) -> Path:
     return write_pcap(tmp_path_factory.mktemp("apart") / "long.pcap", seeded(20, connections=2500))
 
 
+#: The copy comes first: this process has imported little then, as when the command begins.
 SAME = """
 slot, *paths = sys.argv[1:]
 apart._SLOT = int(slot)
 read = 0
 for path in paths:
     try:
-        here, there = told(path), told(path, fork=True)
+        there, here = told(path, fork=True), told(path)
     except UsageError:  # nothing can be read
         continue
     read += 1
@@ -95,7 +96,7 @@ print(read, sum(packets is not None for packets in begun))
 
 @pytest.mark.parametrize("slot", [4 << 20, 4096], ids=["slots", "arrays without room in a slot"])
 def test_the_report_is_the_same(slot, long):
-    paths = [p for p in sorted(CAPTURES.iterdir()) if p.suffix not in (".json", ".md")]
+    paths = [p for p in sorted(CAPTURES.iterdir()) if p.suffix not in (".json", ".md", ".pem")]
     done = run(SAME, slot, long, *paths)
     read, copies = map(int, done.stdout.split())
     assert read == copies > 90

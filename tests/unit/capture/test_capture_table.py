@@ -16,10 +16,8 @@ def keys(*numbers: int) -> np.ndarray:
 class TestIndex:
     def test_numbers_in_order(self):
         index = Index()
-        assert index.number(keys(7, 5)).tolist() in ([0, 1], [1, 0])
-        again = index.number(keys(5, 9, 7))
-        assert again[1] == 2
-        assert sorted(again.tolist()) == [0, 1, 2]
+        assert index.number(keys(7, 5)).tolist() == [0, 1]
+        assert index.number(keys(5, 9, 7)).tolist() == [1, 2, 0]
         assert index.number(keys(9)).tolist() == [2]
 
     def test_none(self):
@@ -55,7 +53,7 @@ class TestIndex:
         index = Index()
         index.number(keys(*range(1, 100)))
         kept = index.renumber(keys(50, 60))
-        assert sorted(kept.tolist()) == [0, 1]
+        assert kept.tolist() == [0, 1]
         assert (index.number(keys(50, 60)) == kept).all()
         assert index.number(keys(7)).tolist() == [2]
 
